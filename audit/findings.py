@@ -1,0 +1,228 @@
+"""Finding, Verdict, Evidence: what an audit says, and what it shows for it.
+
+A number never travels alone. A Finding carries its estimate, interval, n, unit of inference, noise floor, test and
+corrected p, the smallest effect this n could have seen, the threshold it is held to, the verdict, and links to evidence
+that a person can open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from audit import edits as edit_data
+from audit.edits import Edit
+from audit.types import canonical_json
+
+Verdict = Literal["pass", "fail", "inconclusive", "not_applicable"]
+"""`inconclusive`: the interval straddles the threshold. `not_applicable`: the check could not run, and why is said.
+
+A finding without a verdict (None) was measured, but no rule of the policy speaks about it.
+"""
+
+Severity = Literal["info", "low", "medium", "high", "critical"]
+Direction = Literal["higher_is_worse", "higher_is_better", "neither"]
+
+VERDICTS: tuple[Verdict, ...] = ("fail", "inconclusive", "pass", "not_applicable")
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+
+Param = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One case a person can open: what was asked, what was edited, what came back.
+
+    Attributes:
+        case: id of the case.
+        title: one line that says what there is to see.
+        before: digest of the clean request, if one is shown.
+        after: digest of the edited request; equal to `before` for a repeat.
+        after_repeat: which repeat of `after` is meant.
+        edits: from the clean request to the edited one.
+        note: what the numbers of this case were.
+    """
+
+    case: str
+    title: str
+    before: str | None = None
+    after: str | None = None
+    after_repeat: int = 0
+    edits: tuple[Edit, ...] = ()
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """Content address: equal evidence has an equal id."""
+        return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible form, without the id."""
+        return {
+            "case": self.case,
+            "title": self.title,
+            "before": self.before,
+            "after": self.after,
+            "after_repeat": self.after_repeat,
+            "edits": [edit_data.to_dict(e) for e in self.edits],
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Evidence:
+        """Inverse of `to_dict`."""
+        return cls(
+            case=data["case"],
+            title=data["title"],
+            before=data.get("before"),
+            after=data.get("after"),
+            after_repeat=data.get("after_repeat", 0),
+            edits=tuple(edit_data.from_dict(e) for e in data.get("edits", ())),
+            note=data.get("note", ""),
+        )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measured property of a target.
+
+    Attributes:
+        module: which module measured it.
+        metric: the field's name of the quantity (`ndcg`, `flip_rate`, …).
+        params: what it was measured under (attack, k, protocol, …); with module and metric the identity of the finding.
+        title: what was asked of the target, in plain words.
+        estimate: the point estimate; None when the check could not run.
+        ci: (low, high) at `level`; None when there is no estimate.
+        ci_method: how the interval was made.
+        level: coverage of the interval.
+        n: how many units the estimate rests on.
+        unit: the unit of inference.
+        floor: the same quantity under a benign change of the same kind: the noise an effect must exceed.
+        effect: estimate minus floor, paired within units, where there is a floor.
+        effect_ci: interval of `effect`.
+        test: name of the test behind `p`.
+        p: p-value of the effect against its null.
+        p_adjusted: `p` corrected over the tests of the module.
+        mde: smallest effect that this n would have found with power .8 at the 5 % level.
+        direction: which way is worse.
+        threshold: the bound the policy holds it to.
+        verdict: see `Verdict`.
+        n_to_settle: for an inconclusive verdict, the n at which an interval around this estimate would settle it.
+        severity: how much a failure matters.
+        controls: tags of control frameworks with their edition.
+        reason: why the verdict is what it is, in one sentence.
+        note: what a reader should know about the number, in one sentence.
+        evidence: ids of Evidence.
+    """
+
+    module: str
+    metric: str
+    title: str
+    params: Mapping[str, Param] = field(default_factory=dict)
+    estimate: float | None = None
+    ci: tuple[float, float] | None = None
+    ci_method: str = ""
+    level: float = 0.95
+    n: int = 0
+    unit: str = "user"
+    floor: float | None = None
+    effect: float | None = None
+    effect_ci: tuple[float, float] | None = None
+    test: str = ""
+    p: float | None = None
+    p_adjusted: float | None = None
+    mde: float | None = None
+    direction: Direction = "higher_is_worse"
+    threshold: float | None = None
+    verdict: Verdict | None = None
+    n_to_settle: int | None = None
+    severity: Severity = "info"
+    controls: tuple[str, ...] = ()
+    reason: str = ""
+    note: str = ""
+    evidence: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = [self.estimate, self.floor, self.effect, self.p, self.p_adjusted, self.mde]
+        numbers += [*(self.ci or ()), *(self.effect_ci or ())]
+        if any(x is not None and not math.isfinite(x) for x in numbers):
+            raise ValueError(f"finding {self.name}: every number must be finite, got {numbers}")
+
+    @property
+    def name(self) -> str:
+        """`module.metric`, as policies write it."""
+        return f"{self.module}.{self.metric}"
+
+    @property
+    def id(self) -> str:
+        """Identity across runs: module, metric and params."""
+        identity = canonical_json([self.module, self.metric, dict(self.params)])
+        return hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible form."""
+        return {
+            "id": self.id,
+            "module": self.module,
+            "metric": self.metric,
+            "title": self.title,
+            "params": dict(self.params),
+            "estimate": self.estimate,
+            "ci": list(self.ci) if self.ci is not None else None,
+            "ci_method": self.ci_method,
+            "level": self.level,
+            "n": self.n,
+            "unit": self.unit,
+            "floor": self.floor,
+            "effect": self.effect,
+            "effect_ci": list(self.effect_ci) if self.effect_ci is not None else None,
+            "test": self.test,
+            "p": self.p,
+            "p_adjusted": self.p_adjusted,
+            "mde": self.mde,
+            "direction": self.direction,
+            "threshold": self.threshold,
+            "verdict": self.verdict,
+            "n_to_settle": self.n_to_settle,
+            "severity": self.severity,
+            "controls": list(self.controls),
+            "reason": self.reason,
+            "note": self.note,
+            "evidence": list(self.evidence),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        """Inverse of `to_dict`."""
+        fields = {k: v for k, v in data.items() if k != "id"}
+        for name in ("ci", "effect_ci"):
+            if fields.get(name) is not None:
+                fields[name] = tuple(fields[name])
+        for name in ("controls", "evidence"):
+            fields[name] = tuple(fields.get(name, ()))
+        return cls(**fields)
+
+
+def not_applicable(module: str, metric: str, title: str, reason: str, **params: Param) -> Finding:
+    """A check that could not run on this target. It never reads as passed."""
+    return Finding(
+        module=module,
+        metric=metric,
+        title=title,
+        params=params,
+        verdict="not_applicable",
+        reason=reason,
+        direction="neither",
+    )
+
+
+def overall(findings: Sequence[Finding]) -> Verdict:
+    """The verdict of a run: the worst of its findings.
+
+    `fail` if one fails, else `inconclusive` if one is, else `pass` if one passed, else `not_applicable`.
+    """
+    present = {f.verdict for f in findings}
+    return next((v for v in VERDICTS if v in present), "not_applicable")

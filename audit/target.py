@@ -1,0 +1,163 @@
+"""The Recommender protocol, and what a target declares about itself.
+
+A target needs one method, batch first: `recommend(requests) -> answers`. Everything else is declared in a `TargetInfo`
+and tested by `audit.conformance`. What is not declared is not assumed: a check that needs it reads `not_applicable`
+with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from audit.types import Answer, Request, Task
+
+
+class Input(StrEnum):
+    """A part of the Request that the target reads. Editing a part that it does not read cannot change an answer."""
+
+    INSTRUCTION = "instruction"
+    HISTORY = "history"
+    ITEM_TEXT = "item_text"
+    ATTRIBUTES = "attributes"
+    NOTE = "note"
+    PASSAGES = "passages"
+    TURNS = "turns"
+    IMAGES = "images"
+
+
+class Insight(StrEnum):
+    """What the target lets us see or do beyond its ranked answer."""
+
+    SCORES = "scores"
+    LOGPROBS = "logprobs"
+    GRADIENTS = "gradients"
+    EMBEDDINGS = "embeddings"
+    TOOL_CALLS = "tool_calls"
+    TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """What a target declares about itself.
+
+    Attributes:
+        name: short name for reports.
+        tasks: what it can be asked; the first is the one it is built for.
+        honours: parts of the Request it reads.
+        reveals: what it lets us see.
+        instructions: its default wording by task, for targets that honour `Input.INSTRUCTION`.
+        paraphrases: other wordings of the same instruction by task, known to its owner to mean the same; the benign
+            paraphrase control uses them.
+        fingerprint: content address of the model, weights, template and decoding. None when the target cannot tell;
+            then its answers are reused inside one run only.
+        needs_candidates: whether `rank` needs `Request.candidates`; False means that it can rank its whole catalogue.
+        max_candidates: the most candidates one request may hold, if there is such a limit.
+        batch_size: how many requests it takes at once; None for any number.
+        concurrent: whether several calls may be in flight at once (remote endpoints).
+        remote: whether a call leaves this machine.
+    """
+
+    name: str
+    tasks: tuple[Task, ...] = ("rank",)
+    honours: frozenset[Input] = frozenset({Input.HISTORY})
+    reveals: frozenset[Insight] = frozenset()
+    instructions: Mapping[Task, str] = field(default_factory=dict)
+    paraphrases: Mapping[Task, tuple[str, ...]] = field(default_factory=dict)
+    fingerprint: str | None = None
+    needs_candidates: bool = False
+    max_candidates: int | None = None
+    batch_size: int | None = None
+    concurrent: bool = False
+    remote: bool = False
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """Anything that can be audited."""
+
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        """Answer each request, in order.
+
+        Returns:
+            One Answer per Request. A refusal or an answer that cannot be read is an Answer with that outcome.
+
+        Raises:
+            TargetUnavailable: the call failed in a way that asking again may mend.
+            TargetError: the target is broken and asking further is pointless.
+        """
+        ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A Recommender that declares what it can do."""
+
+    @property
+    def info(self) -> TargetInfo:
+        """The declaration."""
+        ...
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters `start` to `end` of a rendered prompt, and the field of the Request they came from.
+
+    Field names are those of `audit.edits`: `instruction`, `note`, `history[3].title`, `candidates[0].text`, …
+    """
+
+    start: int
+    end: int
+    field: str
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A prompt as the model reads it, with the origin of every part that came from the Request."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+
+
+@runtime_checkable
+class Renders(Protocol):
+    """A target that shows the prompt it builds."""
+
+    def render(self, request: Request) -> Rendered:
+        """The prompt for one request, with its spans. An unedited request always renders the same text."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A target that can say how long a prompt is, without asking the model."""
+
+    def count_tokens(self, requests: Sequence[Request]) -> Sequence[int]:
+        """Prompt tokens of each request."""
+        ...
+
+
+@runtime_checkable
+class GivesLogprobs(Protocol):
+    """A target that scores given answers (`Insight.LOGPROBS`)."""
+
+    def logprobs(self, requests: Sequence[Request], continuations: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Log-probability of each token of each continuation, given its request's prompt, in nats."""
+        ...
+
+
+class Defense(Protocol):
+    """Wraps a Recommender so that it withstands something. A defended target is a target."""
+
+    def protect(self, target: Recommender) -> Recommender:
+        """The defended target."""
+        ...
+
+
+def describe(target: Recommender) -> TargetInfo:
+    """What the target declares; for one that declares nothing, that it ranks from the user's history."""
+    if isinstance(target, Described):
+        return target.info
+    return TargetInfo(name=type(target).__name__, honours=frozenset({Input.HISTORY, Input.ITEM_TEXT}))

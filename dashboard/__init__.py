@@ -1,0 +1,1 @@
+"""Streamlit pages over the run store: they read, they never run a model."""
