@@ -1,0 +1,63 @@
+"""Intervals, tests, corrections and sample sizes: the only place where statistics live.
+
+Every function is pure; randomness enters as a `numpy.random.Generator`. The unit of inference is the user unless the
+caller says otherwise: whatever is nested in users (rows, claims, prompts) is resampled with its user, never alone.
+"""
+
+from __future__ import annotations
+
+from audit.stats.calibration import brier, expected_calibration_error
+from audit.stats.discrimination import (
+    auc,
+    auc_interval,
+    paired_auc_difference,
+    paired_uauc_difference,
+    uauc,
+    uauc_interval,
+)
+from audit.stats.intervals import Interval, clopper_pearson, wilson
+from audit.stats.resampling import (
+    bootstrap,
+    cluster_rate,
+    mean_interval,
+    paired_difference,
+    ratio_interval,
+    relative_drop,
+)
+from audit.stats.sample_sizes import (
+    minimum_detectable_difference,
+    minimum_detectable_rate_difference,
+    n_to_settle,
+    required_n_mean,
+    required_n_rate,
+)
+from audit.stats.significance import benjamini_hochberg, holm, mcnemar_exact, paired_permutation
+
+__all__ = [
+    "Interval",
+    "auc",
+    "auc_interval",
+    "benjamini_hochberg",
+    "bootstrap",
+    "brier",
+    "clopper_pearson",
+    "cluster_rate",
+    "expected_calibration_error",
+    "holm",
+    "mcnemar_exact",
+    "mean_interval",
+    "minimum_detectable_difference",
+    "minimum_detectable_rate_difference",
+    "n_to_settle",
+    "paired_auc_difference",
+    "paired_difference",
+    "paired_permutation",
+    "paired_uauc_difference",
+    "ratio_interval",
+    "relative_drop",
+    "required_n_mean",
+    "required_n_rate",
+    "uauc",
+    "uauc_interval",
+    "wilson",
+]
