@@ -1,0 +1,1 @@
+"""Datasets, splits, cases, and the assets behind them."""

@@ -1,0 +1,262 @@
+"""SASRec (Kang and McAuley, ICDM 2018) trained with cross-entropy over all items: the network and its training.
+
+The original trains with one sampled negative per step. Cross-entropy over the whole catalogue, as in BERT4Rec, is what
+makes the architecture competitive (Klenitskiy and Vasilev, RecSys 2023), and costs nothing on a small catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audit.data.dataset import Dataset, FloatArray, IntArray
+from audit.data.splits import leave_one_out
+from audit.errors import TargetError
+from audit.targets.zoo.protocol import gains, hits, leave_one_out_ranks
+
+Progress = Callable[[int, int, float], None]
+"""Called after each epoch with (epochs done, epochs in all, mean loss in nats)."""
+
+WEIGHTS, CONFIG, _CHECKPOINT = "model.safetensors", "config.json", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Hyper-parameters. The defaults are those of the shipped weights."""
+
+    dim: int = 64
+    layers: int = 2
+    heads: int = 2
+    length: int = 50
+    dropout: float = 0.2
+    rate: float = 1e-3
+    batch: int = 256
+    epochs: int = 30
+
+
+class Block(nn.Module):
+    """One pre-norm transformer layer with causal attention."""
+
+    def __init__(self, hyper: Hyper) -> None:
+        super().__init__()
+        self.heads = hyper.heads
+        self.dropout = hyper.dropout
+        self.before = nn.LayerNorm(hyper.dim)
+        self.joint = nn.Linear(hyper.dim, 3 * hyper.dim)
+        self.out = nn.Linear(hyper.dim, hyper.dim)
+        self.between = nn.LayerNorm(hyper.dim)
+        self.wide = nn.Linear(hyper.dim, hyper.dim)
+        self.narrow = nn.Linear(hyper.dim, hyper.dim)
+
+    def forward(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        """(batch, length, dim) and the boolean mask (batch, 1, length, length) to (batch, length, dim)."""
+        rows, length, dim = hidden.shape
+        parts = self.joint(self.before(hidden)).view(rows, length, 3, self.heads, dim // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        rate = self.dropout if self.training else 0.0
+        read = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=rate)
+        read = self.out(read.transpose(1, 2).reshape(rows, length, dim))
+        hidden = hidden + functional.dropout(read, rate, self.training)
+        inner = functional.dropout(functional.relu(self.wide(self.between(hidden))), rate, self.training)
+        return hidden + functional.dropout(self.narrow(inner), rate, self.training)
+
+
+class SASRecNet(nn.Module):
+    """Item sequence to a score for each item as the next one. Index 0 pads on the left; item i has index i + 1."""
+
+    def __init__(self, items: int, hyper: Hyper) -> None:
+        super().__init__()
+        self.hyper = hyper
+        self.item = nn.Embedding(items + 1, hyper.dim, padding_idx=0)
+        self.position = nn.Embedding(hyper.length, hyper.dim)
+        self.blocks = nn.ModuleList(Block(hyper) for _ in range(hyper.layers))
+        self.last = nn.LayerNorm(hyper.dim)
+        for table in (self.item, self.position):
+            nn.init.normal_(table.weight, std=0.02)
+        with torch.no_grad():
+            self.item.weight[0] = 0
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        """(batch, length) indices, padded on the left, to hidden states (batch, length, dim)."""
+        length = sequences.shape[1]
+        hidden = self.item(sequences) * math.sqrt(self.hyper.dim) + self.position.weight[-length:]
+        hidden = functional.dropout(hidden, self.hyper.dropout, self.training)
+        causal = torch.ones(length, length, dtype=torch.bool).tril()
+        # A padded position may see itself, so that no row of the attention is empty (an empty row gives NaN).
+        visible = (causal & (sequences != 0)[:, None, :]) | torch.eye(length, dtype=torch.bool)
+        for block in self.blocks:
+            hidden = block(hidden, visible[:, None])
+        return self.last(hidden)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(…, dim) to a score per item (…, items): the inner product with the item's embedding."""
+        return hidden @ self.item.weight[1:].T
+
+    @torch.inference_mode()
+    def score(self, histories: Sequence[IntArray]) -> FloatArray:
+        """Scores (histories, items) of every item as the next one; without a history, from the last position alone."""
+        self.eval()
+        # One by one: it takes about as long as a batch at this size, and no neighbour changes the last digit.
+        return np.stack([self._score_one(np.asarray(history, dtype=np.int64)) for history in histories])
+
+    def _score_one(self, history: IntArray) -> FloatArray:
+        recent = history[-self.hyper.length :] + 1 if len(history) else np.zeros(1, dtype=np.int64)
+        scores: FloatArray = self.logits(self(torch.from_numpy(recent)[None])[0, -1]).double().numpy()
+        return scores
+
+
+def chunks(sequences: Sequence[IntArray], length: int, rng: np.random.Generator) -> IntArray:
+    """Cut sequences into training rows of `length` inputs and their next items.
+
+    The first cut of each sequence is random, so that over the epochs every event is seen behind contexts of every
+    length. Every step from one item to the next is in exactly one row.
+
+    Returns:
+        (rows, length + 1) item indices plus 1, zero-padded on the left.
+    """
+    rows = []
+    for items in sequences:
+        steps = len(items) - 1
+        bounds = [0, *range(int(rng.integers(1, length + 1)), steps, length), steps]
+        for start, stop in pairwise(bounds):
+            piece = items[start : stop + 1] + 1
+            rows.append(np.pad(piece, (length + 1 - len(piece), 0)))
+    return np.stack(rows)
+
+
+def train(
+    dataset: Dataset,
+    *,
+    seed: int,
+    out: Path,
+    progress: Progress | None = None,
+    hyper: Hyper | None = None,
+) -> dict[str, float]:
+    """Train on all but the last two items of each user, and save weights, item order and configuration to `out`.
+
+    A checkpoint is written after each epoch; called again with the same arguments, training goes on from there and
+    ends with the weights of a run that was never stopped. Nothing is selected on held-out items.
+
+    Args:
+        dataset: what to learn.
+        seed: of the initial weights, the chunk offsets, the order and the dropout.
+        out: folder to write to; made if absent.
+        progress: called after each epoch.
+        hyper: hyper-parameters; None means the defaults.
+
+    Returns:
+        HR@10 and NDCG@10 on the validation and the test item (`valid_hr@10`, …), and the last epoch's `loss`.
+
+    Raises:
+        TargetError: `out` holds the checkpoint of another training.
+        DataError: no user has three events.
+    """
+    hyper = hyper or Hyper()
+    sequences = list(leave_one_out(dataset).train.values())
+    label = json.dumps({"dataset": dataset.digest, "seed": seed, **asdict(hyper)}, sort_keys=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = SASRecNet(len(dataset.catalog), hyper)
+        optimizer = torch.optim.Adam(net.parameters(), lr=hyper.rate)
+        done, loss = _resume(out / _CHECKPOINT, net, optimizer, label)
+        for epoch in range(done, hyper.epochs):
+            # Seeds by epoch, not one running state: a resumed training draws the same numbers.
+            torch.manual_seed(seed * 10_007 + epoch + 1)
+            loss = _epoch(net, optimizer, sequences, np.random.default_rng([seed, epoch]))
+            _checkpoint(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
+            if progress is not None:
+                progress(epoch + 1, hyper.epochs, loss)
+    metrics = {"loss": loss}
+    for part in ("valid", "test"):
+        ranks = leave_one_out_ranks(net.score, dataset, part)
+        metrics[f"{part}_hr@10"] = float(hits(ranks, 10).mean())
+        metrics[f"{part}_ndcg@10"] = float(gains(ranks, 10).mean())
+    save(net, list(dataset.catalog), out)
+    (out / _CHECKPOINT).unlink()
+    return metrics
+
+
+def _epoch(
+    net: SASRecNet, optimizer: torch.optim.Optimizer, sequences: Sequence[IntArray], rng: np.random.Generator
+) -> float:
+    net.train()
+    rows = torch.from_numpy(chunks(sequences, net.hyper.length, rng))
+    rows = rows[torch.from_numpy(rng.permutation(len(rows)))]
+    total, count = 0.0, 0
+    for batch in torch.split(rows, net.hyper.batch):
+        inputs, targets = batch[:, :-1], batch[:, 1:]
+        known = inputs != 0
+        loss = functional.cross_entropy(net.logits(net(inputs)[known]), targets[known] - 1)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total, count = total + loss.item() * int(known.sum()), count + int(known.sum())
+    return total / count
+
+
+def _checkpoint(
+    file: Path, net: SASRecNet, optimizer: torch.optim.Optimizer, label: str, epoch: int, loss: float
+) -> None:
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
+    partial = file.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"label": label, "epoch": str(epoch), "loss": repr(loss)})
+    partial.replace(file)  # atomic: a kill leaves the last whole checkpoint
+
+
+def _resume(file: Path, net: SASRecNet, optimizer: torch.optim.Optimizer, label: str) -> tuple[int, float]:
+    """Epochs already done and the loss of the last one, after loading them into `net` and `optimizer`."""
+    if not file.is_file():
+        return 0, math.nan
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    if metadata["label"] != label:
+        raise TargetError(f"train sasrec: {file} belongs to another training; delete it or name another folder")
+    tensors = load_file(file)
+    net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("adam."):
+            _, number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["epoch"]), float(metadata["loss"])
+
+
+def save(net: SASRecNet, items: Sequence[str], out: Path) -> None:
+    """Write the weights (safetensors, float32), and hyper-parameters and item order (JSON) into `out`."""
+    save_file(net.state_dict(), out / WEIGHTS)
+    config = {"architecture": "SASRec-CE", "hyper": asdict(net.hyper), "items": list(items)}
+    (out / CONFIG).write_text(json.dumps(config) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> tuple[SASRecNet, tuple[str, ...]]:
+    """The network and its item ids, in index order, as written by `save`.
+
+    Raises:
+        TargetError: a file is missing, or the files do not fit each other.
+    """
+    try:
+        config: Mapping[str, object] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        hyper = Hyper(**config["hyper"])  # type: ignore[arg-type]  # checked by the constructor
+        items = tuple(str(item) for item in config["items"])  # type: ignore[attr-defined]
+        net = SASRecNet(len(items), hyper)
+        net.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise TargetError(f"sasrec: {folder} does not hold usable weights ({reason}); train them again") from None
+    return net.eval(), items
