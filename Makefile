@@ -1,0 +1,45 @@
+# Everything a fresh machine needs: `make audit` runs the main job, `make test` the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export RECAUDIT_STORE ?= reports/runs.sqlite
+
+.DEFAULT_GOAL := help
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
+	touch $@
+
+.PHONY: help install assets audit test check format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## make .venv and install RecAudit with its development tools
+
+assets: $(STAMP) ## fetch MovieLens-100K and SmolLM2 into the user's cache
+	$(BIN)/recaudit assets fetch
+
+audit: assets ## audit two LLM recommenders on 100 MovieLens-100K users; ends in reports/audit.html
+	mkdir -p reports
+	$(BIN)/recaudit run examples/audits/tallrec.yaml examples/audits/smollm2-ranker.yaml --no-gate \
+	    --report reports/audit.html --report reports/audit.md
+
+test: assets ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMP) ## lint, types, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what the tools wrote, but no stored run
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

@@ -1,0 +1,400 @@
+"""The gateway: the only door to a target.
+
+It plans a batch, removes duplicates, takes what is already stored, holds the rest to the budget, asks the target (with
+retries and, for remote endpoints, a concurrency that adapts to how much they bear), stores each batch as it is
+answered, and counts true queries.
+
+Batches are cut from the whole plan before stored answers are taken out, and a batch is stored whole. So a resumed run
+asks the same batches as one that was never stopped, and a target whose numbers depend on the batch in their last digits
+gives the same findings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from audit.errors import BudgetExhausted, RecAuditError, TargetError, TargetUnavailable
+from audit.store import RunUsage, Store
+from audit.target import CountsTokens, Recommender, TargetInfo, describe
+from audit.targets.wrap import check_answers, failed
+from audit.types import Answer, Request, Usage
+
+_CHUNK = 64
+"""Requests per stored batch when the target sets no batch size: small enough that a kill loses little."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question: a request, and which repeat of it is meant.
+
+    Repeats are true repeats: repeat 1 of a request is asked again, never answered from repeat 0.
+    """
+
+    request: Request
+    repeat: int = 0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend. None means no limit. Checked before asking, over the whole run, resumed parts included."""
+
+    queries: int | None = None
+    tokens: int | None = None
+    minutes: float | None = None
+    usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Price:
+    """Price of a remote target, in US dollars per million tokens."""
+
+    prompt: float = 0.0
+    completion: float = 0.0
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """Cost in US dollars."""
+        return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1e6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan would cost, before anything is asked.
+
+    Attributes:
+        queries: distinct questions not yet stored.
+        reused: distinct questions already stored.
+        prompt_tokens: counted by the target, or by a rule of four characters a token (`counted` False).
+        counted: whether the target counted.
+    """
+
+    queries: int
+    reused: int
+    prompt_tokens: int
+    counted: bool
+
+
+@dataclass
+class Progress:
+    """Where the current plan stands; given to the progress callback after every batch."""
+
+    label: str = ""
+    done: int = 0
+    total: int = 0
+    usage: RunUsage = field(default_factory=RunUsage)
+
+
+@dataclass
+class Retry:
+    """How unavailable endpoints are asked again.
+
+    Attributes:
+        attempts: calls per batch before its failure is recorded.
+        wait_s: first wait; doubled with jitter each time.
+        max_wait_s: longest wait.
+        give_up_after: batches failing in a row after which the target counts as gone and the run stops.
+    """
+
+    attempts: int = 4
+    wait_s: float = 1.0
+    max_wait_s: float = 60.0
+    give_up_after: int = 5
+
+
+class Gateway:
+    """Asks a target on behalf of one run."""
+
+    def __init__(
+        self,
+        target: Recommender,
+        store: Store,
+        run: str,
+        *,
+        budget: Budget = Budget(),
+        price: Price = Price(),
+        retry: Retry | None = None,
+        max_concurrency: int = 16,
+        version: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Open the door.
+
+        Args:
+            target: what is asked.
+            store: where answers are kept.
+            run: id of the run they are charged to.
+            budget: limits of the run.
+            price: what tokens cost, for the money budget.
+            retry: how failures are asked again.
+            max_concurrency: most calls in flight, for targets that allow several.
+            version: the owner's word that equal versions answer alike; lets answers be reused across runs for a target
+                without a fingerprint.
+            progress: called after every batch.
+        """
+        self.target = target
+        self.info: TargetInfo = describe(target)
+        self.store = store
+        self.run = run
+        self.budget = budget
+        self.price = price
+        self.retry = retry or Retry()
+        self.max_concurrency = max_concurrency if self.info.concurrent else 1
+        self.progress = progress
+        identity = self.info.fingerprint or (f"{self.info.name}@{version}" if version else f"run:{run}")
+        self._scope = hashlib.sha256(identity.encode()).hexdigest()
+        self._usage = store.usage(run)
+        self._started = time.monotonic()
+        self._spent_before = self._usage.seconds
+        self._failed_in_a_row = 0
+
+    # Planning -----------------------------------------------------------------------------------------------------
+
+    def key(self, ask: Ask) -> str:
+        """Content address of an answer: target, request, and which repeat it is."""
+        return hashlib.sha256(f"{self._scope}/{ask.request.digest}/{ask.repeat}".encode()).hexdigest()
+
+    def estimate(self, asks: Iterable[Ask]) -> Estimate:
+        """What it would cost to answer these questions, given what is stored."""
+        distinct = {self.key(a): a for a in asks}
+        stored = self.store.answers(list(distinct), run=self.run)
+        missing = [a.request for key, a in distinct.items() if key not in stored]
+        counted = isinstance(self.target, CountsTokens)
+        tokens = (
+            sum(self.target.count_tokens(missing))
+            if isinstance(self.target, CountsTokens)
+            else sum(_rough_tokens(r) for r in missing)
+        )
+        return Estimate(len(missing), len(stored), int(tokens), counted)
+
+    # Asking -------------------------------------------------------------------------------------------------------
+
+    def ask(self, asks: Sequence[Ask], *, label: str = "") -> list[Answer]:
+        """Answer every question, in order.
+
+        Args:
+            asks: the questions; equal ones are asked once.
+            label: what they are for, shown with the progress.
+
+        Returns:
+            One Answer per Ask. A question that failed for good is an Answer with outcome `error`.
+
+        Raises:
+            BudgetExhausted: the next batch would exceed the budget; what was answered is stored.
+            TargetError: the target is broken or gone; what was answered is stored.
+        """
+        keys = [self.key(a) for a in asks]
+        distinct = dict(zip(keys, asks, strict=True))
+        found = self.store.answers(list(distinct), run=self.run)
+        self.store.note_reuse(self.run, list(found))
+        progress = Progress(label, len(found), len(distinct), self._usage)
+        self._report(progress)
+        batches = [
+            missing
+            for chunk in _chunks(list(distinct), self.info.batch_size or _CHUNK)
+            if (missing := [k for k in chunk if k not in found])
+        ]
+        for batch, answers in self._answered(batches, distinct):
+            self.store.put_answers(
+                self.run,
+                [(k, distinct[k].request, distinct[k].repeat, a) for k, a in zip(batch, answers, strict=True)],
+            )
+            found.update(zip(batch, answers, strict=True))
+            self._charge(answers)
+            progress.done += len(batch)
+            progress.usage = self._usage
+            self._report(progress)
+        return [found[k] for k in keys]
+
+    def recommender(self) -> Recommender:
+        """The target behind this door, for attacks: every query is counted, stored and held to the budget."""
+        return _Door(self)
+
+    def usage(self) -> RunUsage:
+        """What the run has cost so far."""
+        return self.store.usage(self.run)
+
+    def _report(self, progress: Progress) -> None:
+        if self.progress is not None:
+            self.progress(progress)
+
+    def _charge(self, answers: Sequence[Answer]) -> None:
+        total = sum((a.usage for a in answers), Usage())
+        self._usage = replace(
+            self._usage,
+            queries=self._usage.queries + len(answers),
+            prompt_tokens=self._usage.prompt_tokens + total.prompt_tokens,
+            completion_tokens=self._usage.completion_tokens + total.completion_tokens,
+            seconds=self._usage.seconds + total.seconds,
+        )
+
+    def _check_budget(self, requests: Sequence[Request]) -> None:
+        usage, budget = self._usage, self.budget
+        limits: list[tuple[str, float, float | None]] = [("queries", usage.queries + len(requests), budget.queries)]
+        if budget.tokens is not None or budget.usd is not None:
+            prompt = usage.prompt_tokens + self._prompt_tokens(requests)
+            # A completion is expected to be as long as those before it.
+            per_query = usage.completion_tokens / usage.queries if usage.queries else 0.0
+            completion = usage.completion_tokens + per_query * len(requests)
+            limits.append(("tokens", prompt + completion, budget.tokens))
+            limits.append(("usd", self.price.of(prompt, completion), budget.usd))
+        elapsed = self._spent_before + time.monotonic() - self._started
+        limits.append(("minutes", elapsed / 60, budget.minutes))
+        for name, would_be, limit in limits:
+            if limit is not None and would_be > limit:
+                raise BudgetExhausted(
+                    f"budget.{name}: the next batch would reach {would_be:,.6g}, the limit is {limit:,g}; "
+                    f"raise budget.{name} and resume the run"
+                )
+
+    def _prompt_tokens(self, requests: Sequence[Request]) -> int:
+        if isinstance(self.target, CountsTokens):
+            return int(sum(self.target.count_tokens(requests)))
+        return sum(_rough_tokens(r) for r in requests)
+
+    def _answered(
+        self, batches: Sequence[list[str]], distinct: dict[str, Ask]
+    ) -> Iterator[tuple[list[str], list[Answer]]]:
+        """Yield (keys, answers) as batches complete. Batches in flight are awaited before an error is raised."""
+        limiter = _Adaptive(self.max_concurrency)
+        waiting = iter(batches)
+        flying: dict[Future[list[Answer]], list[str]] = {}
+        stop: Exception | None = None
+        with ThreadPoolExecutor(max_workers=self.max_concurrency) as pool:
+            while True:
+                while stop is None and len(flying) < limiter.limit:
+                    batch = next(waiting, None)
+                    if batch is None:
+                        break
+                    requests = [distinct[k].request for k in batch]
+                    in_flight = [distinct[k].request for other in flying.values() for k in other]
+                    try:
+                        self._check_budget([*in_flight, *requests])
+                    except BudgetExhausted as error:
+                        stop = error
+                        break
+                    flying[pool.submit(self._call, requests, limiter)] = batch
+                if not flying:
+                    break
+                done, _ = wait(flying, return_when=FIRST_COMPLETED)
+                # Dict order keeps the order of storing stable when several batches finish together.
+                for future in [f for f in flying if f in done]:
+                    batch = flying.pop(future)
+                    try:
+                        answers = future.result()
+                    except TargetError as error:
+                        stop = stop or error
+                        continue
+                    yield batch, answers
+        if stop is not None:
+            raise stop
+
+    def _recommend(self, requests: Sequence[Request]) -> object:
+        """Ask; where foreign code raises, find the request it fails on, so that only that one is lost."""
+        try:
+            return self.target.recommend(requests)
+        except RecAuditError:
+            raise
+        except Exception as error:  # whatever foreign code raises is the outcome of the request that caused it
+            if len(requests) == 1:
+                return [failed(error)]
+            halves = requests[: len(requests) // 2], requests[len(requests) // 2 :]
+            return [answer for half in halves for answer in check_answers(half, self._recommend(half))]
+
+    def _call(self, requests: Sequence[Request], limiter: _Adaptive) -> list[Answer]:
+        """Ask the target once, with retries; a batch that fails for good becomes counted errors."""
+
+        def pause(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked_for = error.retry_after if isinstance(error, TargetUnavailable) else None
+            jittered = wait_random_exponential(multiplier=self.retry.wait_s, max=self.retry.max_wait_s)(state)
+            return min(asked_for, self.retry.max_wait_s) if asked_for is not None else jittered
+
+        def complained(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, TargetUnavailable) and error.throttled:
+                limiter.throttled()
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(TargetUnavailable),
+            wait=pause,
+            stop=stop_after_attempt(self.retry.attempts),
+            after=complained,
+            reraise=True,
+        )
+        started = time.perf_counter()
+        try:
+            answers = check_answers(requests, retrying(self._recommend, requests), name=self.info.name)
+        except TargetUnavailable as error:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= self.retry.give_up_after:
+                raise TargetError(
+                    f"target: {self._failed_in_a_row} batches failed in a row, each {self.retry.attempts} times; the "
+                    f"last error was: {error}. What was answered is stored: mend the target and resume the run"
+                ) from error
+            return [Answer(outcome="error", detail=str(error)) for _ in requests]
+        self._failed_in_a_row = 0
+        limiter.succeeded()
+        seconds = (time.perf_counter() - started) / len(requests)
+        return [a if a.usage.seconds else replace(a, usage=replace(a.usage, seconds=seconds)) for a in answers]
+
+
+class _Door:
+    """A target as attacks see it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    @property
+    def info(self) -> TargetInfo:
+        return self._gateway.info
+
+    def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        return self._gateway.ask([Ask(r) for r in requests])
+
+
+class _Adaptive:
+    """Concurrency that grows by one after a round without complaint and shrinks by a fifth on a 429 (AIMD)."""
+
+    def __init__(self, ceiling: int) -> None:
+        self._ceiling = ceiling
+        self._limit = float(min(4, ceiling))
+        self._clean = 0
+        self._cooling_until = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def limit(self) -> int:
+        return max(1, int(self._limit))
+
+    def succeeded(self) -> None:
+        with self._lock:
+            self._clean += 1
+            if self._clean >= self.limit and time.monotonic() >= self._cooling_until:
+                self._limit = min(self._limit + 1, self._ceiling)
+                self._clean = 0
+
+    def throttled(self) -> None:
+        with self._lock:
+            # One burst of complaints about calls already in flight counts once.
+            if time.monotonic() >= self._cooling_until:
+                self._limit = max(1.0, self._limit * 0.8 if self._limit > 2 else self._limit - 1)
+                self._cooling_until = time.monotonic() + 1.0
+            self._clean = 0
+
+
+def _chunks(keys: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [keys[i : i + size] for i in range(0, len(keys), size)]
+
+
+def _rough_tokens(request: Request) -> int:
+    text = len(request.instruction) + len(request.user.note)
+    text += sum(len(e.item.title) + len(e.item.text) for e in request.user.history)
+    text += sum(len(c.title) + len(c.text) for c in request.candidates or ())
+    text += sum(len(p.text) for p in request.passages) + sum(len(t.text) for t in request.turns)
+    return text // 4 + 1

@@ -1,0 +1,130 @@
+"""What every audit module shares: the context it works in, and the protocol it follows.
+
+A module first plans: it lists every question it can foresee, so that a run can be priced before anything is asked and
+all variants of a request reach the target together. Then it runs: it asks through the gateway and yields findings.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from audit.errors import ConfigError, nearest
+from audit.findings import Evidence, Finding
+from audit.gateway import Ask, Gateway
+from audit.seeds import generator
+from audit.target import Recommender, TargetInfo
+from audit.types import Answer, Case, Request, Task
+
+if TYPE_CHECKING:
+    from audit.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class ModuleInfo:
+    """What a module declares.
+
+    Attributes:
+        id: registry name.
+        title: for a report.
+        question: what it answers, as an owner would ask it.
+        metrics: names of the metrics it can report; policies are checked against them.
+        tasks: tasks it can audit.
+        controls: framework tags with edition that its findings bear on.
+    """
+
+    id: str
+    title: str
+    question: str
+    metrics: tuple[str, ...]
+    tasks: tuple[Task, ...] = ("rank", "score")
+    controls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a module may use.
+
+    Attributes:
+        gateway: the only way to the target.
+        dataset: the data the cases were drawn from.
+        task: what the cases ask for.
+        cases: the sampled cases, the same for every module.
+        seed: of the run.
+        level: coverage of intervals.
+        protocol: how the cases were made, for the params of findings.
+        anchors: trivial recommenders fitted on the training part, by name.
+    """
+
+    gateway: Gateway
+    dataset: Dataset
+    task: Task
+    cases: Sequence[Case]
+    seed: int
+    level: float = 0.95
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    anchors: Callable[[], Mapping[str, Recommender]] = dict
+
+    @property
+    def info(self) -> TargetInfo:
+        """What the target declares."""
+        return self.gateway.info
+
+    @property
+    def requests(self) -> list[Request]:
+        """The clean requests, in the cases' order."""
+        return [case.request for case in self.cases]
+
+    def rng(self, *names: str) -> np.random.Generator:
+        """The random stream of a named part of the run."""
+        return generator(self.seed, *names)
+
+    def ask(self, requests: Sequence[Request], *, repeat: int = 0, label: str = "") -> list[Answer]:
+        """Ask the target through the gateway; one answer per request, in order."""
+        return self.gateway.ask([Ask(r, repeat) for r in requests], label=label)
+
+
+@dataclass
+class Output:
+    """What a module has found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+
+
+class Module(Protocol):
+    """Requests in, findings out."""
+
+    @property
+    def info(self) -> ModuleInfo:
+        """The declaration."""
+        ...
+
+    def plan(self, context: Context) -> list[Ask]:
+        """Every question that can be foreseen; the same list at each call."""
+        ...
+
+    def run(self, context: Context) -> Output:
+        """Ask and conclude. Findings come back without verdicts: those are the policy's to give."""
+        ...
+
+
+def build(factory: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> Any:  # noqa: ANN401 - any plugin
+    """Call a plugin's factory with its options from the configuration.
+
+    Raises:
+        ConfigError: an option the factory does not have, with the nearest it has, or a value it refuses.
+    """
+    signature = inspect.signature(factory)
+    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        for name in options:
+            if name not in signature.parameters:
+                raise ConfigError(f"{where}.{name}: no option has this name; {nearest(name, signature.parameters)}")
+    try:
+        return factory(**options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from error

@@ -1,0 +1,103 @@
+"""Turning intervals and tests into Findings, the same way in every module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from audit import stats
+from audit.findings import Direction, Finding, Param, not_applicable
+from audit.stats import Interval
+
+
+@dataclass
+class ReportCard:
+    """Collects the findings of one module and corrects its tests together at the end.
+
+    Attributes:
+        module: id of the module.
+        level: coverage of the intervals.
+        controls: tags that every finding of the module bears on.
+    """
+
+    module: str
+    level: float
+    controls: tuple[str, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(
+        self,
+        metric: str,
+        title: str,
+        interval: Interval,
+        *,
+        n: int,
+        direction: Direction,
+        params: Mapping[str, Param] | None = None,
+        unit: str = "user",
+        floor: float | None = None,
+        effect: Interval | None = None,
+        test: str = "",
+        p: float | None = None,
+        mde: float | None = None,
+        note: str = "",
+        evidence: Sequence[str] = (),
+    ) -> None:
+        """Record a measured quantity. `effect` is the paired difference from the floor, `p` its test."""
+        self.findings.append(
+            Finding(
+                module=self.module,
+                metric=metric,
+                title=title,
+                params=params or {},
+                estimate=_tidy(interval.estimate),
+                ci=(_tidy(interval.low), _tidy(interval.high)),
+                ci_method=interval.method,
+                level=self.level,
+                n=n,
+                unit=unit,
+                floor=None if floor is None else _tidy(floor),
+                effect=None if effect is None else _tidy(effect.estimate),
+                effect_ci=None if effect is None else (_tidy(effect.low), _tidy(effect.high)),
+                effect_ci_method="" if effect is None else effect.method,
+                test=test,
+                p=None if p is None else _tidy(p),
+                mde=None if mde is None else _tidy(mde),
+                direction=direction,
+                controls=self.controls,
+                note=note,
+                evidence=tuple(evidence),
+            )
+        )
+
+    def skip(self, metric: str, title: str, reason: str, /, **params: Param) -> None:
+        """Record a check that could not run, with the reason."""
+        self.findings.append(
+            replace(not_applicable(self.module, metric, title, reason, params), controls=self.controls)
+        )
+
+    def corrected(self) -> list[Finding]:
+        """The findings with Holm-adjusted p-values over all tests of the module."""
+        tested = [i for i, f in enumerate(self.findings) if f.p is not None]
+        found = list(self.findings)
+        if tested:
+            adjusted = stats.holm([found[i].p or 0.0 for i in tested])
+            for i, p in zip(tested, adjusted, strict=True):
+                found[i] = replace(found[i], p_adjusted=_tidy(float(p)))
+        return found
+
+
+def mde_of(differences: npt.NDArray[np.float64]) -> float | None:
+    """Smallest mean paired difference that this many units would have shown, from the spread seen; None if none was."""
+    if len(differences) < 2:
+        return None
+    spread = float(np.std(differences, ddof=1))
+    return stats.minimum_detectable_difference(spread, len(differences)) if spread > 0 else None
+
+
+def _tidy(value: float) -> float:
+    """Ten significant digits: beyond them lies only the rounding of the machine."""
+    return float(f"{value:.10g}")

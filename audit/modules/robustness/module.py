@@ -1,0 +1,190 @@
+"""The robustness module: benign controls, then attacks, each with paired intervals above its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from audit import registry
+from audit.attack import Attack, Goal, Objective, Perturbation
+from audit.edits import Zone, apply
+from audit.errors import ConfigError
+from audit.findings import Evidence
+from audit.gateway import Ask
+from audit.modules.arms import Arm, benign, plan
+from audit.modules.base import Context, ModuleInfo, Output, build
+from audit.modules.report_card import ReportCard
+from audit.modules.robustness import ranking, scoring
+from audit.modules.robustness.comparison import Compared, Comparison
+from audit.modules.robustness.panel import Panel
+
+INFO = ModuleInfo(
+    id="robustness",
+    title="Robustness",
+    question="Does the answer hold when wording, order or history is disturbed, beyond what harmless changes do?",
+    metrics=(
+        "asr",
+        "ndcg_drop",
+        "auc_drop",
+        "uauc_drop",
+        "flip_rate",
+        "gain_rate",
+        "rbo_loss",
+        "jaccard_loss",
+        "invalid_rate",
+    ),
+    controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
+)
+
+DEFAULT_ATTACKS = ("typos", "random-words", "random-items", "negation")
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The module.
+
+    Attributes:
+        attacks: names, or a mapping of names to options.
+        examples: pieces of evidence kept per attack, worst first.
+    """
+
+    attacks: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = DEFAULT_ATTACKS
+    examples: int = 50
+    _built: dict[str, Attack] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in self.attacks:
+            registry.load("attacks", name, where="modules.robustness.attacks")
+
+    @property
+    def info(self) -> ModuleInfo:
+        """The declaration."""
+        return INFO
+
+    @cached_property
+    def _options(self) -> Mapping[str, Mapping[str, Any]]:
+        if isinstance(self.attacks, Mapping):
+            return {name: options or {} for name, options in self.attacks.items()}
+        return {name: {} for name in self.attacks}
+
+    def _attack(self, name: str, context: Context) -> Attack:
+        if name not in self._built:
+            where = f"modules.robustness.attacks.{name}"
+            factory = registry.load("attacks", name, where=where)
+            options = {"catalog": context.dataset.catalog, **self._options[name]}
+            self._built[name] = build(factory, options, where=where)
+        return self._built[name]
+
+    def _arm(self, attack: Perturbation, context: Context) -> Arm:
+        relevant = [case.relevant for case in context.cases]
+        rng = context.rng("attack", attack.info.id)
+        return Arm(
+            attack.info.id,
+            attack.info.title,
+            tuple(attack.craft_all(context.requests, context.info, relevant, rng)),
+        )
+
+    def plan(self, context: Context) -> list[Ask]:
+        """Clean requests, benign controls, and every attack that needs no search.
+
+        What an attack with a search will ask cannot be listed in advance; its declared cost is added by the runner.
+        """
+        arms = benign(context)
+        for name in self._options:
+            attack = self._attack(name, context)
+            if isinstance(attack, Perturbation) and attack.info.lacking(context.info, context.task) is None:
+                arms.append(self._arm(attack, context))
+        return plan(arms, context)
+
+    def search_queries(self, context: Context) -> int:
+        """Most queries that attacks with a search may spend on these cases."""
+        attacks = [self._attack(name, context) for name in self._options]
+        able = [a for a in attacks if a.info.lacking(context.info, context.task) is None]
+        return sum(a.info.queries_per_request for a in able) * len(context.cases)
+
+    def run(self, context: Context) -> Output:
+        """Ask and conclude."""
+        card = ReportCard(INFO.id, context.level, INFO.controls)
+        output = Output()
+        context.gateway.ask(self.plan(context), label="Robustness")
+        if context.task == "answer":
+            card.skip(
+                "flip_rate", "Robustness of free text", "free text has no ranking or score to compare; use task: rank"
+            )
+            output.findings = card.corrected()
+            return output
+        judge = ranking.compare if context.task == "rank" else scoring.compare
+        comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
+        controls = {arm.id: self._compared(arm, context) for arm in benign(context)}
+        for control in controls.values():
+            judge(Panel(comparison, control, None, card))
+        for name in self._options:
+            attack = self._attack(name, context)
+            info = attack.info
+            if reason := info.lacking(context.info, context.task):
+                card.skip("flip_rate", info.title, reason, attack=name)
+                continue
+            attacked = self._attacked(attack, context)
+            if not attacked.arm.edited:
+                card.skip("flip_rate", info.title, f"{name} found nothing to edit in any request", attack=name)
+                continue
+            floor = _floor(info.threat_model.zones, controls)
+            shown = self._evidence(comparison, attacked, output)
+            judge(Panel(comparison, attacked, floor, card, shown))
+        output.findings = card.corrected()
+        return output
+
+    def _compared(self, arm: Arm, context: Context) -> Compared:
+        return Compared(arm, arm.answers(context))
+
+    def _attacked(self, attack: Attack, context: Context) -> Compared:
+        if isinstance(attack, Perturbation):
+            return self._compared(self._arm(attack, context), context)
+        objective = Objective(Goal.DEGRADE, tuple(case.relevant for case in context.cases))
+        attempts = list(
+            attack.run(
+                context.gateway.recommender(),
+                context.requests,
+                objective,
+                attack.info.queries_per_request,
+                context.rng("attack", attack.info.id),
+            )
+        )
+        if len(attempts) != len(context.cases):
+            raise ConfigError(
+                f"modules.robustness.attacks: {attack.info.id!r} made {len(attempts)} attempts on {len(context.cases)} "
+                "requests; an attack must yield one attempt per request"
+            )
+        arm = Arm(attack.info.id, attack.info.title, tuple(a.edits for a in attempts))
+        return Compared(arm, [a.after for a in attempts], queries=sum(a.queries for a in attempts))
+
+    def _evidence(self, comparison: Comparison, attacked: Compared, output: Output) -> list[str]:
+        """The cases that lost most, worst first; cases that lost nothing are not shown."""
+        losses = comparison.losses(attacked)
+        worst = sorted((i for i, loss in enumerate(losses) if loss > 0), key=lambda i: (-losses[i], i))
+        shown = []
+        for i in worst[: self.examples]:
+            case, edits = comparison.context.cases[i], attacked.arm.edits[i]
+            evidence = Evidence(
+                case=case.id,
+                title=attacked.arm.title,
+                before=case.request.digest,
+                after=apply(edits, case.request).digest,
+                edits=edits,
+                note=comparison.describe(i, attacked),
+            )
+            output.evidence.append(evidence)
+            shown.append(evidence.id)
+        return shown
+
+
+def _floor(zones: frozenset[Zone], controls: Mapping[str, Compared]) -> Compared:
+    """The benign control of the same kind as the attack.
+
+    Exchanged neighbours for edits of the history, a paraphrase for edits of the wording, and the plain repeat where the
+    target allows neither.
+    """
+    kind = "history_order" if Zone.PLATFORM in zones else "paraphrase"
+    return controls.get(kind, controls["repeat"])

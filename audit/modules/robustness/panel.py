@@ -1,0 +1,182 @@
+"""One arm against the clean answers: the findings that rankings and scores have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from audit import stats
+from audit.findings import Direction, Param
+from audit.modules.outcomes import Bools, Floats
+from audit.modules.report_card import ReportCard, mde_of
+from audit.modules.robustness.comparison import Compared, Comparison
+from audit.stats import Interval
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Where the findings about one arm are written.
+
+    Attributes:
+        comparison: the clean side.
+        arm: the edited side.
+        floor: the benign control whose change is the noise floor; None when the arm is itself a benign control.
+        card: collects the findings.
+        evidence: ids of the cases that lost most.
+    """
+
+    comparison: Comparison
+    arm: Compared
+    floor: Compared | None
+    card: ReportCard
+    evidence: Sequence[str] = ()
+
+    @cached_property
+    def params(self) -> dict[str, Param]:
+        """What identifies the findings of this arm."""
+        name = self.arm.arm.id
+        params: dict[str, Param] = {"control": name}
+        if self.floor is not None:
+            params = {"attack": name, "defense": None, "floor": self.floor.arm.id}
+        if self.comparison.context.task == "rank":
+            params["k"] = self.comparison.context.cases[0].request.k
+        return params
+
+    @cached_property
+    def note(self) -> str:
+        """How much was edited and searched."""
+        arm, total = self.arm.arm, len(self.comparison.context.cases)
+        parts = [] if arm.repeat else [f"{arm.edited} of {total} requests edited"]
+        if self.arm.queries:
+            parts.append(f"{self.arm.queries:,} search queries")
+        return "; ".join(parts)
+
+    def titled(self, what: str) -> str:
+        """Title of a finding."""
+        return f"{self.arm.arm.title}: {what}"
+
+    def noted(self, detail: str) -> str:
+        """A detail, then what all findings of the arm say."""
+        return "; ".join(part for part in (detail, self.note) if part)
+
+    def rng(self, metric: str) -> np.random.Generator:
+        """The random stream of one finding."""
+        return self.comparison.context.rng("robustness", self.arm.arm.id, metric)
+
+    def mean(self, metric: str, what: str, values: Floats, floors: Floats | None, bounds: tuple[float, float]) -> None:
+        """A mean over users, and its paired difference from the floor with a sign-flip test."""
+        rng, level = self.rng(metric), self.card.level
+        effect: Interval | None = None
+        p = mde = None
+        if floors is not None:
+            width = bounds[1] - bounds[0]
+            effect = stats.paired_difference(values, floors, rng=rng, level=level, bounds=(-width, width))
+            p = stats.paired_permutation(values, floors, rng=rng, alternative="greater")
+            mde = mde_of(values - floors)
+        self.card.add(
+            metric,
+            self.titled(what),
+            stats.mean_interval(values, rng=rng, level=level, bounds=bounds),
+            n=len(values),
+            direction="higher_is_worse",
+            params=self.params,
+            floor=None if floors is None else float(floors.mean()),
+            effect=effect,
+            test="" if p is None else "paired permutation, one-sided",
+            p=p,
+            mde=mde,
+            note=self.note,
+            evidence=self.evidence,
+        )
+
+    def share(
+        self,
+        metric: str,
+        what: str,
+        among: Bools,
+        events: Bools,
+        floors: Bools | None,
+        users: np.ndarray[tuple[int], np.dtype[np.str_]],
+        direction: Direction,
+    ) -> None:
+        """A rate over trials that are nested in users, and its paired difference from the floor.
+
+        Args:
+            metric: name.
+            what: for the title.
+            among: (trials,) which trials count.
+            events: (trials,) which of them happened.
+            floors: (trials,) which happen under the benign control.
+            users: (trials,) whose trial it is; with one trial a user the test is McNemar's, else users are permuted.
+            direction: which way is worse.
+        """
+        rng, level = self.rng(metric), self.card.level
+        unit = np.unique(users, return_inverse=True)[1]
+        count = int(unit.max()) + 1 if len(unit) else 0
+
+        def per_user(rows: Bools) -> Floats:
+            return np.bincount(unit[rows], minlength=count).astype(float)
+
+        trials = per_user(among)
+        n = int((trials > 0).sum())
+        if n == 0:
+            self.card.skip(metric, self.titled(what), "no clean answer was of that kind", **self.params)
+            return
+        happened = per_user(among & events)
+        effect: Interval | None = None
+        floor = p = mde = None
+        test = ""
+        if floors is not None:
+            benign = per_user(among & floors)
+            floor = float(benign.sum() / trials.sum())
+            single = bool((trials <= 1).all())
+            only_attack, only_floor = int((happened > benign).sum()), int((happened < benign).sum())
+            if single:
+                effect = stats.paired_rate_difference(only_attack, only_floor, n, level)
+            elif n > 1:
+                effect = stats.ratio_interval(happened - benign, trials, rng=rng, level=level)
+            # Gains are shown beside the flips, not tested: the question is what an attack costs.
+            if direction == "neither":
+                pass
+            elif single:
+                test, p = "McNemar exact, one-sided", stats.mcnemar_exact(only_attack, only_floor, "greater")
+                mde = stats.minimum_detectable_rate_difference((only_attack + only_floor) / n, n)
+            else:
+                test = "paired permutation of users, one-sided"
+                p = stats.paired_permutation(happened, benign, rng=rng, alternative="greater")
+                mde = mde_of(((happened - benign) / np.maximum(trials, 1))[trials > 0])
+        self.card.add(
+            metric,
+            self.titled(what),
+            stats.cluster_rate(happened, trials, rng=rng, level=level),
+            n=n,
+            direction=direction,
+            params=self.params,
+            floor=floor,
+            effect=effect,
+            test=test,
+            p=p,
+            mde=mde,
+            note=self.noted(f"{int(happened.sum())} of {int(trials.sum())}"),
+            evidence=self.evidence if direction == "higher_is_worse" else (),
+        )
+
+    def invalid(self, clean: Bools, after: Bools) -> None:
+        """How many readable answers became unreadable: a bucket of its own, neither success nor robustness."""
+        what = self.titled("answers that became unreadable")
+        readable, lost = int(clean.sum()), int((clean & ~after).sum())
+        if readable == 0:
+            self.card.skip("invalid_rate", what, "no clean answer was readable", **self.params)
+            return
+        self.card.add(
+            "invalid_rate",
+            what,
+            stats.wilson(lost, readable, self.card.level),
+            n=readable,
+            direction="higher_is_worse",
+            params=self.params,
+            note=f"{lost} of {readable}",
+        )

@@ -1,0 +1,1 @@
+"""Built-in policies, as YAML."""
