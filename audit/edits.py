@@ -32,8 +32,8 @@ class Zone(StrEnum):
     RETRIEVED = "retrieved"
 
 
-_INDEXED = re.compile(r"^(turns|passages)\[(\d+)\]$")
-_ITEM = re.compile(r"^item:(?P<id>.+)\.(?P<part>title|text)$", re.DOTALL)
+_INDEXED = re.compile(r"^(turns|passages)\[(\d+)\]\Z")
+_ITEM = re.compile(r"^item:(?P<id>.*)\.(?P<part>title|text)\Z", re.DOTALL)
 
 
 def zone_of(field: str) -> Zone:
@@ -364,10 +364,13 @@ def from_dict(data: Mapping[str, Any]) -> Edit:
     cls = _KINDS.get(str(data.get("kind")))
     if cls is None:
         raise EditError(f"edit: kind {data.get('kind')!r} is unknown; known: {', '.join(_KINDS)}")
-    if "event" in fields:
-        fields["event"] = Event.from_dict(fields["event"])
-    if "passage" in fields:
-        fields["passage"] = Passage.from_dict(fields["passage"])
+    try:
+        if "event" in fields:
+            fields["event"] = Event.from_dict(fields["event"])
+        if "passage" in fields:
+            fields["passage"] = Passage.from_dict(fields["passage"])
+    except KeyError as error:
+        raise EditError(f"edit: {data.get('kind')}: {error} is missing") from None
     for name in ("order", "value"):
         if isinstance(fields.get(name), list):
             fields[name] = tuple(fields[name])

@@ -103,6 +103,7 @@ class Finding:
         floor: the same quantity under a benign change of the same kind: the noise an effect must exceed.
         effect: estimate minus floor, paired within units, where there is a floor.
         effect_ci: interval of `effect`.
+        effect_ci_method: how that interval was made.
         test: name of the test behind `p`.
         p: p-value of the effect against its null.
         p_adjusted: `p` corrected over the tests of the module.
@@ -131,6 +132,7 @@ class Finding:
     floor: float | None = None
     effect: float | None = None
     effect_ci: tuple[float, float] | None = None
+    effect_ci_method: str = ""
     test: str = ""
     p: float | None = None
     p_adjusted: float | None = None
@@ -179,6 +181,7 @@ class Finding:
             "floor": self.floor,
             "effect": self.effect,
             "effect_ci": list(self.effect_ci) if self.effect_ci is not None else None,
+            "effect_ci_method": self.effect_ci_method,
             "test": self.test,
             "p": self.p,
             "p_adjusted": self.p_adjusted,
@@ -206,7 +209,7 @@ class Finding:
         return cls(**fields)
 
 
-def not_applicable(module: str, metric: str, title: str, reason: str, **params: Param) -> Finding:
+def not_applicable(module: str, metric: str, title: str, reason: str, params: Mapping[str, Param]) -> Finding:
     """A check that could not run on this target. It never reads as passed."""
     return Finding(
         module=module,

@@ -6,11 +6,13 @@ import hashlib
 
 import numpy as np
 
+from audit.types import canonical_json
+
 
 def generator(seed: int, *names: str) -> np.random.Generator:
     """A generator that depends on the seed and on the names, and on nothing else.
 
     Two parts of a run never share a stream, and adding one part does not change the draws of another.
     """
-    digest = hashlib.sha256("/".join(names).encode()).digest()
-    return np.random.default_rng([seed, *np.frombuffer(digest[:16], dtype=np.uint32).tolist()])
+    digest = hashlib.sha256(canonical_json(names).encode()).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest[:16], dtype="<u4").tolist()])

@@ -31,8 +31,11 @@ OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "unparsable", "error")
 
 
 def canonical_json(value: object) -> str:
-    """JSON with sorted keys and no spaces: equal data gives equal text."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """JSON with sorted keys and no spaces: equal data gives equal text.
+
+    Plain ASCII, because half an emoji, which truncated model output does hold, has no UTF-8 form.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _plain_attributes(attributes: Attributes) -> dict[str, Any]:
@@ -121,7 +124,9 @@ class Event:
     @cached_property
     def canonical(self) -> str:
         """Canonical JSON, computed once per object."""
-        return f"[{self.item.canonical},{json.dumps(self.rating)},{json.dumps(self.time)}]"
+        # Floats throughout: the rating 4 is the rating 4.0.
+        rating, time = (None if number is None else float(number) for number in (self.rating, self.time))
+        return f"[{self.item.canonical},{json.dumps(rating)},{json.dumps(time)}]"
 
 
 @dataclass(frozen=True)

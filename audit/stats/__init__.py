@@ -16,6 +16,7 @@ from audit.stats.discrimination import (
     uauc_interval,
 )
 from audit.stats.intervals import Interval, clopper_pearson, wilson
+from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.resampling import (
     bootstrap,
     cluster_rate,
@@ -52,6 +53,7 @@ __all__ = [
     "paired_auc_difference",
     "paired_difference",
     "paired_permutation",
+    "paired_rate_difference",
     "paired_uauc_difference",
     "ratio_interval",
     "relative_drop",
