@@ -116,6 +116,28 @@ class BudgetConfig(_Strict):
     usd: float | None = Field(default=None, gt=0)
 
 
+class ExecutionConfig(_Strict):
+    """Where the target runs: in this process, or as replicas on Ray (`docs/distributed.md`).
+
+    `address` is a running cluster (`auto`, `host:port`, `ray://…`); without it one is started on this machine.
+    `threads_per_worker` left out shares this machine's cores among the workers; on a running cluster each takes one.
+    """
+
+    engine: Literal["local", "ray"] = "local"
+    workers: int = Field(default=2, ge=1)
+    address: str | None = None
+    threads_per_worker: int | None = Field(default=None, ge=1)
+    gpus_per_worker: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_is_known(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic hands over raw data
+        engine = data.get("engine", "local") if isinstance(data, dict) else "local"
+        if engine not in ("local", "ray"):
+            raise ValueError(f"engine: {engine!r} is unknown; {nearest(str(engine), ['local', 'ray'])}")
+        return data
+
+
 class AuditConfig(_Strict):
     """A whole audit."""
 
@@ -127,6 +149,7 @@ class AuditConfig(_Strict):
     modules: dict[str, dict[str, Any]] | None = None
     policy: str = "default"
     budget: BudgetConfig = BudgetConfig()
+    execution: ExecutionConfig = ExecutionConfig()
     level: float = Field(default=0.95, gt=0.5, lt=1)
 
     @field_validator("modules", mode="before")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import registry
-from audit.config import AuditConfig, DatasetConfig, Profile, load
-from audit.errors import ConfigError, DataError, StoreError, TargetError, nearest
+from audit.config import AuditConfig, Profile, load
+from audit.data.load import load_dataset
+from audit.errors import ConfigError, DataError, StoreError, TargetError
 from audit.gateway import Budget, Estimate, Gateway, Price, Progress
 from audit.modules.base import Context, Module, build
 from audit.policy import load as load_policy
@@ -24,6 +25,8 @@ from audit.run import Run
 from audit.seeds import generator
 from audit.store import Store, default_location, versions
 from audit.target import Input, Recommender, TargetInfo, describe
+from audit.targets.replica import info_to_dict
+from audit.targets.replicas import LOOKAHEAD, Replicas
 from audit.types import Case, Task
 
 if TYPE_CHECKING:
@@ -61,6 +64,10 @@ class Prepared:
     modules: Mapping[str, Module]
     notes: tuple[str, ...]
 
+    def close(self) -> None:
+        """End the replicas of a distributed target; nothing else needs it. `execute` does so at its end."""
+        _end(self.target)
+
 
 def run_audit(
     config: str | Path | Mapping[str, Any],
@@ -97,6 +104,7 @@ def resume(
     *,
     target: object = None,
     store: Store | str | Path | None = None,
+    budget: Mapping[str, float | None] | None = None,
     retry_errors: bool = False,
     progress: OnProgress | None = None,
 ) -> Run:
@@ -106,6 +114,7 @@ def resume(
         name: id of the run, a unique prefix, or `latest`.
         target: needed when the run was started with a target object.
         store: where the run is kept.
+        budget: limits that replace those of the configuration, such as `{"queries": 5000}`; None lifts a limit.
         retry_errors: ask again what ended in an error.
         progress: called after every batch.
 
@@ -116,6 +125,7 @@ def resume(
     record = opened.run(name)
     data = dict(record.config)
     base = Path(str(data.pop("base")))
+    data["budget"] = {**data["budget"], **(budget or {})}
     if data.get("target") is None and target is None:
         raise TargetError(
             f"resume {record.id}: it was started with a target object; resume it from Python with target=…"
@@ -147,12 +157,16 @@ def prepare(
     modules = _modules(settings)
     dataset = load_dataset(settings.dataset, folder)
     recommender = _target(settings, target, dataset, folder)
-    info = describe(recommender)
-    task = _task(settings, info)
-    cases, protocol = make_cases(settings, dataset, info, task)
-    able = {name: module for name, module in modules.items() if task in module.info.tasks}
-    if not able:
-        raise ConfigError(f"modules: none of {', '.join(modules)} can audit the task {task!r}; set target.task")
+    try:
+        info = describe(recommender)
+        task = _task(settings, info)
+        cases, protocol = make_cases(settings, dataset, info, task)
+        able = {name: module for name, module in modules.items() if task in module.info.tasks}
+        if not able:
+            raise ConfigError(f"modules: none of {', '.join(modules)} can audit the task {task!r}; set target.task")
+    except BaseException:
+        _end(recommender)
+        raise
     notes = (*dataset.notes, f"{len(cases)} users drawn; {protocol['name']}.")
     return Prepared(settings, folder, dataset, recommender, task, tuple(cases), protocol, able, notes)
 
@@ -165,7 +179,7 @@ def begin(prepared: Prepared, store: Store) -> Run:
     record = store.create_run(
         config.name,
         config=stored,
-        target=_declared(describe(prepared.target)),
+        target=info_to_dict(describe(prepared.target)),
         versions=versions(),
         seed=config.seed,
         policy=policy.model_dump(mode="json"),
@@ -175,18 +189,20 @@ def begin(prepared: Prepared, store: Store) -> Run:
 
 
 def execute(run: Run, prepared: Prepared, *, progress: OnProgress | None = None) -> Run:
-    """Run every module and store what it finds."""
+    """Run every module and store what it finds. The replicas of a distributed target are ended with the run."""
     store = run.store
     try:
         context = _context(run.id, store, prepared, progress)
         for name, module in prepared.modules.items():
             output = module.run(context)
-            store.save_module(run.id, name, output.findings, output.evidence)
+            store.save_module(run.id, name, output.findings, output.evidence, output.values)
     except BaseException:
         # Interrupts too: whatever ended it, the run can go on from what is stored.
         with suppress(StoreError):  # a full disk fails here again; the first error is the one to show
             store.set_status(run.id, "stopped")
         raise
+    finally:
+        prepared.close()
     verdict = Run(run.record, store).verdict
     store.set_status(run.id, "finished", verdict)
     return Run(replace(run.record, status="finished", verdict=verdict), store)
@@ -243,33 +259,6 @@ def dry_run(prepared: Prepared, store: Store) -> Plan:
     usd = price.prompt * tokens / 1e6 if price and price.prompt else None
     pace = store.pace(gateway.info.name)
     return Plan(tuple(planned), queries, tokens, None if pace is None else pace * queries / 60, usd)
-
-
-def load_dataset(config: DatasetConfig, base: Path) -> Dataset:
-    """Load the dataset a configuration names and cut it to its k-core.
-
-    Raises:
-        ConfigError: an unknown name.
-        DataError: files that cannot be used.
-    """
-    if config.kind == "files":
-        from audit.data.files import load_files
-
-        users = config.users_file()
-        dataset = load_files(
-            base / Path(str(config.interactions)),
-            base / Path(str(config.items)),
-            None if users is None else base / users,
-            columns=config.columns,
-            liked=config.liked,
-        )
-    elif config.name == "ml-100k":
-        from audit.data.movielens import load_ml100k
-
-        dataset = load_ml100k()
-    else:
-        raise ConfigError(f"dataset.name: {config.name!r} is unknown; {nearest(str(config.name), ['ml-100k'])}")
-    return dataset.k_core(config.min_core) if config.min_core > 1 else dataset
 
 
 def make_cases(
@@ -332,15 +321,28 @@ def _modules(config: AuditConfig) -> dict[str, Module]:
 
 
 def _target(config: AuditConfig, target: object, dataset: Dataset, base: Path) -> Recommender:
+    distributed = config.execution.engine == "ray"
     if target is not None:
+        if distributed:
+            raise ConfigError(
+                "execution.engine: 'ray' builds the target anew in every worker, and a target object cannot be sent "
+                "there; name it in a `target:` block (kind: python, factory: my_module:build), or use engine: local"
+            )
         from audit.targets.python import as_recommender
 
         return as_recommender(target, dataset.catalog)
     if config.target is None:
         raise ConfigError("target is missing; add a `target:` block, or call run_audit(config, target=my_recommender)")
+    if distributed:
+        return Replicas(config, base)
     from audit.targets.build import build as build_target
 
     return build_target(config.target, dataset, base)
+
+
+def _end(target: Recommender) -> None:
+    if isinstance(target, Replicas):
+        target.close()
 
 
 def _task(config: AuditConfig, info: TargetInfo) -> Task:
@@ -353,14 +355,17 @@ def _task(config: AuditConfig, info: TargetInfo) -> Task:
 
 
 def _gateway(run: str, store: Store, prepared: Prepared, progress: OnProgress | None) -> Gateway:
-    block = prepared.config.target
+    block, execution = prepared.config.target, prepared.config.execution
+    concurrency = block.concurrency if block else 16
+    if execution.engine == "ray":
+        concurrency = LOOKAHEAD * execution.workers
     return Gateway(
         prepared.target,
         store,
         run,
         budget=Budget(**prepared.config.budget.model_dump()),
         price=Price(**block.price.model_dump()) if block else Price(),
-        max_concurrency=block.concurrency if block else 16,
+        max_concurrency=concurrency,
         version=block.version if block else None,
         progress=progress,
     )
@@ -387,13 +392,3 @@ def _context_with(gateway: Gateway, prepared: Prepared) -> Context:
         protocol=prepared.protocol,
         anchors=anchors,
     )
-
-
-def _declared(info: TargetInfo) -> dict[str, Any]:
-    data = {f.name: getattr(info, f.name) for f in fields(info)}
-    data["honours"] = sorted(str(x) for x in info.honours)
-    data["reveals"] = sorted(str(x) for x in info.reveals)
-    data["tasks"] = list(info.tasks)
-    data["instructions"] = dict(info.instructions)
-    data["paraphrases"] = {task: list(texts) for task, texts in info.paraphrases.items()}
-    return data

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -84,6 +85,15 @@ _evidence = sa.Table(
     _metadata,
     sa.Column("run", sa.String(40), primary_key=True),
     sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("module", sa.String(40), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+# What each case gave to a finding: two runs can then be compared case by case, not only by their intervals.
+_values = sa.Table(
+    "finding_values",
+    _metadata,
+    sa.Column("run", sa.String(40), primary_key=True),
+    sa.Column("finding", sa.String(16), primary_key=True),
     sa.Column("module", sa.String(40), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
@@ -190,7 +200,10 @@ class Store:
 
     def _prepare(self) -> None:
         def prepare() -> int | None:
-            if not sa.inspect(self.engine).has_table("meta"):
+            found_tables = set(sa.inspect(self.engine).get_table_names())
+            if self._create and _values.name not in found_tables and "meta" in found_tables:
+                _values.create(self.engine, checkfirst=True)  # a store of an early version lacks it
+            if "meta" not in found_tables:
                 if not self._create:
                     raise StoreError(
                         f"--store: {self.shown} holds no runs; run an audit first, or name the store it was written to"
@@ -215,6 +228,11 @@ class Store:
         if "://" in self.location:
             return sa.engine.make_url(self.location).render_as_string(hide_password=True)
         return self.location
+
+    @cached_property
+    def _has_values(self) -> bool:
+        with self._guard("read"):
+            return sa.inspect(self.engine).has_table(_values.name)
 
     def close(self) -> None:
         """Release the connections."""
@@ -450,6 +468,15 @@ class Store:
                 found[digest] = Request.from_dict(json.loads(body))
         return found
 
+    def asked(self, run: str) -> set[tuple[str, int]]:
+        """Every (request digest, repeat) that a run rests on."""
+        statement = (
+            sa.select(_answers.c.request, _answers.c.repeat)
+            .join(_asked, _asked.c.key == _answers.c.key)
+            .where(_asked.c.run == run)
+        )
+        return {(digest, int(repeat)) for digest, repeat in self._read(statement)}
+
     def answers_to(self, run: str, digests: Iterable[str]) -> dict[tuple[str, int], Answer]:
         """Answers a run rests on, by (request digest, repeat)."""
         wanted = sorted(set(digests))
@@ -466,11 +493,32 @@ class Store:
 
     # Findings and evidence ----------------------------------------------------------------------------------------
 
-    def save_module(self, run: str, module: str, findings: Sequence[Finding], evidence: Sequence[Evidence]) -> None:
-        """Replace what one module found, in one transaction."""
+    def save_module(
+        self,
+        run: str,
+        module: str,
+        findings: Sequence[Finding],
+        evidence: Sequence[Evidence],
+        values: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """Replace what one module found, in one transaction.
+
+        Args:
+            run: id of the run.
+            module: which module found it.
+            findings: in the order in which they will be read.
+            evidence: the cases they refer to.
+            values: by finding id, what each unit gave: case id to a value, one per unit, such that their mean is the
+                finding's effect where it has one, else its estimate. Findings that are no such mean (an AUC, a ratio of
+                sums) have none.
+        """
         rows = [
             {"run": run, "module": module, "ordinal": i, "body": canonical_json(f.to_dict())}
             for i, f in enumerate(findings)
+        ]
+        single = [
+            {"run": run, "finding": finding, "module": module, "body": canonical_json(dict(cases))}
+            for finding, cases in (values or {}).items()
         ]
         unique = {e.id: e for e in evidence}
         shown = [
@@ -482,10 +530,21 @@ class Store:
             db.execute(sa.delete(_evidence).where(_evidence.c.run == run, _evidence.c.module == module))
             if rows:
                 db.execute(sa.insert(_findings), rows)
+            db.execute(sa.delete(_values).where(_values.c.run == run, _values.c.module == module))
             if shown:
                 db.execute(self._insert(_evidence).on_conflict_do_nothing(), shown)
+            if single:
+                db.execute(sa.insert(_values), single)
 
         self._write("write", work)
+
+    def values(self, run: str, finding: str) -> dict[str, float]:
+        """What each case gave to a finding, by case id; empty where the module kept no values."""
+        if not self._has_values:
+            return {}
+        wanted = sa.select(_values.c.body).where(_values.c.run == run, _values.c.finding == finding)
+        rows = self._read(wanted)
+        return {str(case): float(value) for case, value in json.loads(rows[0][0]).items()} if rows else {}
 
     def findings(self, run: str) -> list[Finding]:
         """All findings of a run, by module and in each module's own order."""

@@ -30,12 +30,16 @@ TASKS: tuple[Task, ...] = ("rank", "score", "answer")
 OUTCOMES: tuple[Outcome, ...] = ("ok", "refused", "unparsable", "error")
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""Made once: `json.dumps` makes an encoder at each call, which digests of many requests feel."""
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal data gives equal text.
 
     Plain ASCII, because half an emoji, which truncated model output does hold, has no UTF-8 form.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _plain_attributes(attributes: Attributes) -> dict[str, Any]:
@@ -125,8 +129,8 @@ class Event:
     def canonical(self) -> str:
         """Canonical JSON, computed once per object."""
         # Floats throughout: the rating 4 is the rating 4.0.
-        rating, time = (None if number is None else float(number) for number in (self.rating, self.time))
-        return f"[{self.item.canonical},{json.dumps(rating)},{json.dumps(time)}]"
+        numbers = [None if number is None else float(number) for number in (self.rating, self.time)]
+        return f"[{self.item.canonical},{_ENCODER.encode(numbers)}]"
 
 
 @dataclass(frozen=True)

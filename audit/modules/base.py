@@ -90,10 +90,17 @@ class Context:
 
 @dataclass
 class Output:
-    """What a module has found."""
+    """What a module has found.
+
+    Attributes:
+        findings: without verdicts.
+        evidence: the cases they refer to.
+        values: by finding id, what each case gave, so that runs can be compared within cases.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Module(Protocol):

@@ -17,7 +17,7 @@ from audit.types import Answer, Case
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Ids = tuple[str | None, ...]
+Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,22 @@ class RankOutcomes:
     """Rankings, judged. Every array has one entry per case, in the cases' order.
 
     Attributes:
-        lists: ids of the first k entries; None where a title matched no item.
+        lists: names of the first k entries: the id, or for a title that matched no item the title itself, marked so
+            that it equals no id.
         ndcg: NDCG@k.
         hit: whether a relevant item is among the first k.
         reciprocal_rank: of the first relevant item, 0 if it is not in the list.
         valid: whether there is a list to read.
     """
 
-    lists: tuple[tuple[str | None, ...], ...]
+    lists: tuple[tuple[str, ...], ...]
     ndcg: Floats
     hit: Bools
     reciprocal_rank: Floats
     valid: Bools
 
     def rbo_loss(self, other: RankOutcomes) -> Floats:
-        """1 - RBO between the two lists of each case, 0 (same list) to 1; a list that is missing on one side is 1."""
+        """1 - RBO between the two lists of each case, 0 (same list) to 1; a list that the other side lacks is 1."""
         return _losses(self, other, lambda a, b: 1.0 - metrics.rbo(a, b))
 
     def jaccard_loss(self, other: RankOutcomes) -> Floats:
@@ -47,10 +48,10 @@ class RankOutcomes:
         return _losses(self, other, lambda a, b: 1.0 - metrics.jaccard(a, b))
 
 
-def _losses(a: RankOutcomes, b: RankOutcomes, loss: Callable[[Ids, Ids], float]) -> Floats:
+def _losses(a: RankOutcomes, b: RankOutcomes, loss: Callable[[Names, Names], float]) -> Floats:
     return np.array(
         [
-            loss(x, y) if va and vb else float(va != vb)
+            loss(x, y) if va and vb else float(va or vb)
             for x, y, va, vb in zip(a.lists, b.lists, a.valid, b.valid, strict=True)
         ],
         dtype=np.float64,
@@ -64,7 +65,8 @@ def rank_outcomes(cases: Sequence[Case], answers: Sequence[Answer]) -> RankOutco
         k = case.request.k
         readable = answer.outcome == "ok" and bool(answer.ranked)
         ids = answer.ids[:k] if readable else ()
-        lists.append(ids)
+        # Two answers that invent the same title are the same answer: unmatched titles are compared by their wording.
+        lists.append(tuple(r.item_id if r.item_id is not None else f"\0{r.title}" for r in answer.ranked[: len(ids)]))
         ndcg.append(metrics.ndcg(ids, case.relevant, k))
         hit.append(metrics.hit_rate(ids, case.relevant, k) > 0)
         reciprocal.append(metrics.reciprocal_rank(ids, case.relevant, k))

@@ -21,12 +21,15 @@ class ReportCard:
         module: id of the module.
         level: coverage of the intervals.
         controls: tags that every finding of the module bears on.
+        findings: in the order in which they were added.
+        values: by finding id, what each case gave: values whose mean is the finding's effect, or else its estimate.
     """
 
     module: str
     level: float
     controls: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def add(
         self,
@@ -45,33 +48,38 @@ class ReportCard:
         mde: float | None = None,
         note: str = "",
         evidence: Sequence[str] = (),
+        values: Mapping[str, float] | None = None,
     ) -> None:
-        """Record a measured quantity. `effect` is the paired difference from the floor, `p` its test."""
-        self.findings.append(
-            Finding(
-                module=self.module,
-                metric=metric,
-                title=title,
-                params=params or {},
-                estimate=_tidy(interval.estimate),
-                ci=(_tidy(interval.low), _tidy(interval.high)),
-                ci_method=interval.method,
-                level=self.level,
-                n=n,
-                unit=unit,
-                floor=None if floor is None else _tidy(floor),
-                effect=None if effect is None else _tidy(effect.estimate),
-                effect_ci=None if effect is None else (_tidy(effect.low), _tidy(effect.high)),
-                effect_ci_method="" if effect is None else effect.method,
-                test=test,
-                p=None if p is None else _tidy(p),
-                mde=None if mde is None else _tidy(mde),
-                direction=direction,
-                controls=self.controls,
-                note=note,
-                evidence=tuple(evidence),
-            )
+        """Record a measured quantity.
+
+        `effect` is the paired difference from the floor, `p` its test, `values` what each case gave, by case id.
+        """
+        finding = Finding(
+            module=self.module,
+            metric=metric,
+            title=title,
+            params=params or {},
+            estimate=_tidy(interval.estimate),
+            ci=(_tidy(interval.low), _tidy(interval.high)),
+            ci_method=interval.method,
+            level=self.level,
+            n=n,
+            unit=unit,
+            floor=None if floor is None else _tidy(floor),
+            effect=None if effect is None else _tidy(effect.estimate),
+            effect_ci=None if effect is None else (_tidy(effect.low), _tidy(effect.high)),
+            effect_ci_method="" if effect is None else effect.method,
+            test=test,
+            p=None if p is None else _tidy(p),
+            mde=None if mde is None else _tidy(mde),
+            direction=direction,
+            controls=self.controls,
+            note=note,
+            evidence=tuple(evidence),
         )
+        self.findings.append(finding)
+        if values is not None:
+            self.values[finding.id] = {case: _tidy(float(value)) for case, value in values.items()}
 
     def skip(self, metric: str, title: str, reason: str, /, **params: Param) -> None:
         """Record a check that could not run, with the reason."""

@@ -32,10 +32,12 @@ from audit.stats.sample_sizes import (
     required_n_mean,
     required_n_rate,
 )
+from audit.stats.sequential import Look, looks
 from audit.stats.significance import benjamini_hochberg, holm, mcnemar_exact, paired_permutation
 
 __all__ = [
     "Interval",
+    "Look",
     "auc",
     "auc_interval",
     "benjamini_hochberg",
@@ -45,6 +47,7 @@ __all__ = [
     "cluster_rate",
     "expected_calibration_error",
     "holm",
+    "looks",
     "mcnemar_exact",
     "mean_interval",
     "minimum_detectable_difference",

@@ -6,10 +6,9 @@ from pathlib import Path
 
 
 def build():
-    folder = Path(__file__).parent
-    title = {row["item_id"]: row["title"] for row in csv.DictReader((folder / "films.csv").open(encoding="utf-8"))}
+    title = {row["item_id"]: row["title"] for row in rows("films.csv")}
     chosen = defaultdict(list)
-    for row in csv.DictReader((folder / "ratings.csv").open(encoding="utf-8")):
+    for row in rows("ratings.csv"):
         chosen[row["user"]].append(title[row["item"]])
     together = defaultdict(Counter)
     for films in chosen.values():
@@ -23,3 +22,8 @@ def build():
         return sorted(pool, key=lambda film: -votes[film])[:k]
 
     return recommend
+
+
+def rows(name):
+    with (Path(__file__).parent / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))

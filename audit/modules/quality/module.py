@@ -75,7 +75,7 @@ class Quality:
         if free := self._free_text(context):
             answers = context.ask([c.request for c in free], label="Free text")
             validity.judge(sheet, free, answers, "answer")
-        sheet.output.findings = sheet.card.corrected()
+        sheet.output.findings, sheet.output.values = sheet.card.corrected(), sheet.card.values
         return sheet.output
 
     def _free_text(self, context: Context) -> Sequence[Case]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from audit import stats
 from audit.findings import Param
-from audit.modules.outcomes import RankOutcomes, rank_outcomes
+from audit.modules.outcomes import Floats, RankOutcomes, rank_outcomes
 from audit.modules.quality.sheet import Sheet, done
 from audit.modules.report_card import mde_of
 from audit.types import Answer
@@ -28,10 +28,19 @@ def judge(sheet: Sheet, clean: Sequence[Answer]) -> None:
         params=params,
         note=f"{hits} of {n} users",
         evidence=_examples(sheet, outcomes),
+        values=sheet.by_case(outcomes.hit.astype(float)),
     )
     for metric, values in (("ndcg", outcomes.ndcg), ("mrr", outcomes.reciprocal_rank)):
         interval = stats.mean_interval(values, rng=context.rng("quality", metric), level=card.level, bounds=(0.0, 1.0))
-        card.add(metric, f"{metric.upper()}@{k}", interval, n=n, direction="higher_is_better", params=params)
+        card.add(
+            metric,
+            f"{metric.upper()}@{k}",
+            interval,
+            n=n,
+            direction="higher_is_better",
+            params=params,
+            values=sheet.by_case(values),
+        )
     for name, anchor in context.anchors().items():
         other = rank_outcomes(context.cases, anchor.recommend(context.requests))
         against: dict[str, Param] = {"anchor": name, "metric": "ndcg", **params}
@@ -67,7 +76,17 @@ def _gap(
         p=stats.paired_permutation(mine.ndcg, other.ndcg, rng=rng, alternative="greater"),
         mde=mde_of(gap),
         note=f"target {mine.ndcg.mean():.3f}, {name} {other.ndcg.mean():.3f} on the same cases",
+        evidence=_worst(sheet, gap, f"NDCG {{:.2f}} more with {name}"),
+        values=sheet.by_case(gap),
     )
+
+
+def _worst(sheet: Sheet, gap: Floats, note: str) -> list[str]:
+    """Cases in which the other side did better by most."""
+    cases = sheet.context.cases
+    order = sorted((i for i, lost in enumerate(gap) if lost < 0), key=lambda i: (gap[i], i))[: sheet.examples]
+    title = "The other side was right, the target was not"
+    return [sheet.show(cases[i].id, title, cases[i].request, note.format(-gap[i])) for i in order]
 
 
 def _examples(sheet: Sheet, outcomes: RankOutcomes) -> list[str]:

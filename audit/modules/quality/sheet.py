@@ -41,6 +41,10 @@ class Sheet:
         self.output.evidence.append(evidence)
         return evidence.id
 
+    def by_case(self, values: Floats) -> dict[str, float]:
+        """One value per case, by case id."""
+        return {case.id: float(v) for case, v in zip(self.context.cases, values, strict=True)}
+
     def ablations(self) -> list[Arm]:
         """The histories taken away; for a target that does not read them, the reason why nothing can be said."""
         arms = ablations(self.context)
@@ -60,6 +64,7 @@ class Sheet:
             direction="neither",
             params={"ablation": arm.id},
             note=f"the order changed for {int((losses > 0).sum())} of {len(losses)} users",
+            values=self.by_case(losses),
         )
 
 

@@ -72,6 +72,14 @@ class Comparison:
         turned = (self.scores.right & ~after.right).astype(float)
         return np.bincount(self.scores.case, weights=turned, minlength=len(cases)).astype(float)
 
+    def unreadable(self, arm: Compared) -> list[int]:
+        """Cases whose clean answer could be read and whose edited answer cannot."""
+        if self.context.task == "rank":
+            before, after = self.ranks.valid, rank_outcomes(self.context.cases, arm.answers).valid
+        else:
+            before, after = self.scores.valid, score_outcomes(self.context.cases, arm.answers).valid
+        return [int(i) for i in np.flatnonzero(before & ~after)]
+
     def describe(self, index: int, attacked: Compared) -> str:
         """What the edits did to one case, in one sentence."""
         case = self.context.cases[index]

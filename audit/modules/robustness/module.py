@@ -113,13 +113,13 @@ class Robustness:
             card.skip(
                 "flip_rate", "Robustness of free text", "free text has no ranking or score to compare; use task: rank"
             )
-            output.findings = card.corrected()
+            output.findings, output.values = card.corrected(), card.values
             return output
         judge = ranking.compare if context.task == "rank" else scoring.compare
         comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
         controls = {arm.id: self._compared(arm, context) for arm in benign(context)}
         for control in controls.values():
-            judge(Panel(comparison, control, None, card))
+            judge(self._panel(comparison, control, None, card, output))
         for name in self._options:
             attack = self._attack(name, context)
             info = attack.info
@@ -131,9 +131,8 @@ class Robustness:
                 card.skip("flip_rate", info.title, f"{name} found nothing to edit in any request", attack=name)
                 continue
             floor = _floor(info.threat_model.zones, controls)
-            shown = self._evidence(comparison, attacked, output)
-            judge(Panel(comparison, attacked, floor, card, shown))
-        output.findings = card.corrected()
+            judge(self._panel(comparison, attacked, floor, card, output))
+        output.findings, output.values = card.corrected(), card.values
         return output
 
     def _compared(self, arm: Arm, context: Context) -> Compared:
@@ -160,20 +159,34 @@ class Robustness:
         arm = Arm(attack.info.id, attack.info.title, tuple(a.edits for a in attempts))
         return Compared(arm, [a.after for a in attempts], queries=sum(a.queries for a in attempts))
 
-    def _evidence(self, comparison: Comparison, attacked: Compared, output: Output) -> list[str]:
-        """The cases that lost most, worst first; cases that lost nothing are not shown."""
-        losses = comparison.losses(attacked)
+    def _panel(
+        self, comparison: Comparison, arm: Compared, floor: Compared | None, card: ReportCard, output: Output
+    ) -> Panel:
+        """Where the findings of one arm go, with the cases that lost most and those that became unreadable."""
+        losses = comparison.losses(arm)
         worst = sorted((i for i, loss in enumerate(losses) if loss > 0), key=lambda i: (-losses[i], i))
+        kept = worst if floor is not None else []
+        return Panel(
+            comparison,
+            arm,
+            floor,
+            card,
+            evidence=self._shown(comparison, arm, kept, output),
+            unreadable=self._shown(comparison, arm, comparison.unreadable(arm), output),
+        )
+
+    def _shown(self, comparison: Comparison, arm: Compared, cases: Sequence[int], output: Output) -> list[str]:
         shown = []
-        for i in worst[: self.examples]:
-            case, edits = comparison.context.cases[i], attacked.arm.edits[i]
+        for i in cases[: self.examples]:
+            case, edits = comparison.context.cases[i], arm.arm.edits[i]
             evidence = Evidence(
                 case=case.id,
-                title=attacked.arm.title,
+                title=arm.arm.title,
                 before=case.request.digest,
                 after=apply(edits, case.request).digest,
+                after_repeat=arm.arm.repeat,
                 edits=edits,
-                note=comparison.describe(i, attacked),
+                note=comparison.describe(i, arm),
             )
             output.evidence.append(evidence)
             shown.append(evidence.id)

@@ -26,6 +26,7 @@ class Panel:
         floor: the benign control whose change is the noise floor; None when the arm is itself a benign control.
         card: collects the findings.
         evidence: ids of the cases that lost most.
+        unreadable: ids of the cases whose answer became unreadable.
     """
 
     comparison: Comparison
@@ -33,6 +34,7 @@ class Panel:
     floor: Compared | None
     card: ReportCard
     evidence: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
 
     @cached_property
     def params(self) -> dict[str, Param]:
@@ -66,8 +68,31 @@ class Panel:
         """The random stream of one finding."""
         return self.comparison.context.rng("robustness", self.arm.arm.id, metric)
 
-    def mean(self, metric: str, what: str, values: Floats, floors: Floats | None, bounds: tuple[float, float]) -> None:
-        """A mean over users, and its paired difference from the floor with a sign-flip test."""
+    def mean(
+        self,
+        metric: str,
+        what: str,
+        values: Floats,
+        floors: Floats | None,
+        bounds: tuple[float, float],
+        *,
+        among: Bools,
+    ) -> None:
+        """A mean over users, and its paired difference from the floor with a sign-flip test.
+
+        Args:
+            metric: name.
+            what: for the title.
+            values: (cases,) under the arm.
+            floors: (cases,) under the benign control.
+            bounds: least and greatest possible value.
+            among: (cases,) which cases count: those whose clean answer could be read.
+        """
+        cases = [case.id for case, counts in zip(self.comparison.context.cases, among, strict=True) if counts]
+        if len(cases) < 2:
+            self.card.skip(metric, self.titled(what), "fewer than two clean answers could be read", **self.params)
+            return
+        values, floors = values[among], None if floors is None else floors[among]
         rng, level = self.rng(metric), self.card.level
         effect: Interval | None = None
         p = mde = None
@@ -76,6 +101,7 @@ class Panel:
             effect = stats.paired_difference(values, floors, rng=rng, level=level, bounds=(-width, width))
             p = stats.paired_permutation(values, floors, rng=rng, alternative="greater")
             mde = mde_of(values - floors)
+        kept = values if floors is None else values - floors
         self.card.add(
             metric,
             self.titled(what),
@@ -90,6 +116,7 @@ class Panel:
             mde=mde,
             note=self.note,
             evidence=self.evidence,
+            values=dict(zip(cases, kept.tolist(), strict=True)),
         )
 
     def share(
@@ -123,7 +150,12 @@ class Panel:
         trials = per_user(among)
         n = int((trials > 0).sum())
         if n == 0:
-            self.card.skip(metric, self.titled(what), "no clean answer was of that kind", **self.params)
+            self.card.skip(
+                metric,
+                self.titled(what),
+                "no answers that could be read on both sides were of that kind",
+                **self.params,
+            )
             return
         happened = per_user(among & events)
         effect: Interval | None = None
@@ -179,4 +211,5 @@ class Panel:
             direction="higher_is_worse",
             params=self.params,
             note=f"{lost} of {readable}",
+            evidence=self.unreadable,
         )

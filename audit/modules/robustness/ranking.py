@@ -27,21 +27,22 @@ def compare(panel: Panel) -> None:
     users = np.array([case.unit for case in cases])
     if base is not None:
         _asr(panel, clean, after, base, k)
-    panel.mean(
-        "ndcg_drop", f"NDCG@{k} lost", clean.ndcg - after.ndcg, clean.ndcg - base.ndcg if base else None, (-1.0, 1.0)
-    )
-    # A list that became unreadable is no list without the item: it is counted under invalid_rate instead.
+    floor_drop = clean.ndcg - base.ndcg if base else None
+    panel.mean("ndcg_drop", f"NDCG@{k} lost", clean.ndcg - after.ndcg, floor_drop, (-1.0, 1.0), among=clean.valid)
+    # A list that became unreadable neither holds nor lacks the item: it is counted under invalid_rate, not here.
+    readable = clean.valid & after.valid & (base.valid if base else clean.valid)
     panel.share(
         "flip_rate",
         f"clean hits lost from the first {k}",
-        clean.hit,
-        after.valid & ~after.hit,
-        base.valid & ~base.hit if base else None,
+        readable & clean.hit,
+        ~after.hit,
+        ~base.hit if base else None,
         users,
         "higher_is_worse",
     )
     if base is not None:
-        panel.share("gain_rate", "clean misses that became hits", ~clean.hit, after.hit, base.hit, users, "neither")
+        missed = readable & ~clean.hit
+        panel.share("gain_rate", "clean misses that became hits", missed, after.hit, base.hit, users, "neither")
     for metric, what, moved, floor in (
         ("rbo_loss", "order moved (1 − RBO)", clean.rbo_loss(after), clean.rbo_loss(base) if base else None),
         (
@@ -51,7 +52,7 @@ def compare(panel: Panel) -> None:
             clean.jaccard_loss(base) if base else None,
         ),
     ):
-        panel.mean(metric, what, moved, floor, (0.0, 1.0))
+        panel.mean(metric, what, moved, floor, (0.0, 1.0), among=clean.valid)
     panel.invalid(clean.valid, after.valid)
 
 

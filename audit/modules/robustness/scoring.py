@@ -48,6 +48,7 @@ def compare(panel: Panel) -> None:
         order.rbo_loss(order_of(after, cases)),
         order.rbo_loss(order_of(base, cases)) if base else None,
         (0.0, 1.0),
+        among=clean.valid,
     )
     panel.invalid(clean.valid, after.valid)
 
