@@ -1,0 +1,163 @@
+"""The HTML report: one self-contained file that runs no script and loads nothing.
+
+Every printed expression passes `visible` (controls and direction overrides are written out) and is then escaped by
+Jinja2; a Content-Security-Policy forbids scripts and requests should anything slip through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from audit import text
+from audit.findings import Finding, Verdict
+from audit.report import facts, plots, words
+from audit.report.evidence import IN_ALL, Shown, collect
+from audit.report.summary import Remark, headline, summary, users_to_settle
+from audit.report.view import Group, Row, RunView
+from audit.store import RunUsage
+
+if TYPE_CHECKING:
+    from audit.run import Run
+
+
+@dataclass(frozen=True)
+class Page:
+    """One run as the template reads it."""
+
+    view: RunView
+    anchor: str
+    target: str
+    date: str
+    verdict: Verdict
+    headline: str
+    summary: Sequence[Remark]
+    totals: Sequence[int]
+    evidence: Mapping[str, Shown]
+    missing: Sequence[str]
+    usage: RunUsage
+    facts: Sequence[tuple[str, str]]
+    config: str
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The report of one run, or of several with an overview before them."""
+    share = max(IN_ALL // max(len(runs), 1), 1)
+    pages = [_page(run, f"r{i}", share) for i, run in enumerate(runs, 1)]
+    levels = sorted({f"{f.level:.0%}" for run in runs for f in run.findings}) or ["95%"]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=f"{runs[0].name}: RecAudit report" if len(runs) == 1 else f"RecAudit report on {len(runs)} runs",
+            runs=pages,
+            verdicts=words.VERDICT_ORDER,
+            level=text.listed(levels),
+            legend=plots.LEGEND,
+        )
+    )
+
+
+def _page(run: Run, anchor: str, pieces: int) -> Page:
+    view = RunView(run)
+    return Page(
+        view=view,
+        anchor=anchor,
+        target=facts.target(run),
+        date=facts.date(run),
+        verdict=run.verdict,
+        headline=headline(run),
+        summary=summary(view),
+        totals=[sum(f.verdict == v for f in run.findings) for v in words.VERDICT_ORDER],
+        evidence=collect(view, limit=pieces),
+        missing=run.gate().missing,
+        usage=run.usage,
+        facts=facts.table(run),
+        config=facts.config(run),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("audit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_safe,
+    )
+    environment.filters.update(
+        axis=plots.axis,
+        control=words.control,
+        count=text.count,
+        css=lambda verdict: (verdict or "measured").replace("_", "-"),
+        interval=text.interval,
+        limit=_limit,
+        line=text.one_line,
+        meaning=words.meaning,
+        method=_method,
+        number=text.number,
+        p=text.p_value,
+        scale=plots.scale_of,
+        sentence=_sentence,
+        settle=_settle,
+        shape=words.VERDICT_SHAPES.__getitem__,
+        short=words.short,
+        spoken=plots.spoken,
+        strip=plots.strip,
+        units=_units,
+        verdict_lead=_lead,
+        within=_within,
+        word=words.VERDICT_WORDS.__getitem__,
+    )
+    return environment
+
+
+def _safe(value: Any) -> Any:  # noqa: ANN401 - whatever a template prints
+    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _within(finding: Finding, group: Group) -> str:
+    """The title without the part that the group's head line already says."""
+    title = text.one_line(finding.title)
+    start = f"{text.one_line(group.title)}: "
+    return title.removeprefix(start)[:1].upper() + title.removeprefix(start)[1:]
+
+
+def _limit(row: Row) -> str:
+    return text.threshold(row.finding.threshold, at_most=row.at_most)
+
+
+def _sentence(words_: str) -> str:
+    line = text.one_line(words_)
+    line = line[:1].upper() + line[1:]
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _lead(verdict: Verdict | None) -> str:
+    return {"fail": "Why it fails.", "inconclusive": "Why it is open."}.get(verdict or "", "")
+
+
+def _units(finding: Finding) -> str:
+    return text.count(finding.n, text.one_line(finding.unit))
+
+
+def _method(finding: Finding) -> str:
+    named = [text.one_line(finding.ci_method)] if finding.ci_method else []
+    if finding.effect_ci_method and finding.effect_ci_method != finding.ci_method:
+        named.append(f"{text.one_line(finding.effect_ci_method)} for the effect")
+    return ", ".join([f"{finding.level:.0%}", *named])
+
+
+def _settle(finding: Finding, view: RunView) -> str:
+    users = users_to_settle(finding, view.users)
+    units = text.count(finding.n_to_settle or 0, text.one_line(finding.unit))
+    if users is None or finding.unit != "user" or finding.n == view.users:
+        return f"about {units}"
+    return f"about {units} of this kind: draw about {users:,} users"

@@ -1,0 +1,184 @@
+"""The Markdown report: the same story, compact enough for a comment on a pull request.
+
+Whatever comes from a target, a data file or a configuration passes `text.markdown` or stands in a code block whose
+fence it cannot close.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from audit.edits import Change
+from audit.findings import Verdict
+from audit.report import facts, words
+from audit.report.evidence import Exhibit, Reply, collect
+from audit.report.summary import headline, summary, users_to_settle
+from audit.report.view import ModuleView, Row, RunView
+from audit.text import clip, count, interval, number, threshold, visible
+from audit.text import markdown as md
+
+if TYPE_CHECKING:
+    from audit.run import Run
+
+PIECES = 20
+"""Pieces of evidence in one report; a comment has a bounded length."""
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The report of one run, or of several with an overview before them."""
+    parts = [] if len(runs) == 1 else [_overview(runs)]
+    parts += [_run(run) for run in runs]
+    return "\n\n---\n\n".join(parts) + "\n"
+
+
+def badge(verdict: Verdict | None) -> str:
+    """Shape and word."""
+    return f"{words.VERDICT_SHAPES[verdict]} {words.VERDICT_WORDS[verdict]}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
+    """A Markdown table; cells must be escaped already.
+
+    Args:
+        head: column heads.
+        rows: cells.
+        numbers: how many of the last columns are set to the right.
+    """
+    rule = ["---"] * (len(head) - numbers) + ["---:"] * numbers
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *rows))
+
+
+def fold(title: str, body: str) -> str:
+    """A section that opens on a click."""
+    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block whose fence is longer than any run of backticks inside."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _overview(runs: Sequence[Run]) -> str:
+    rows = [
+        (
+            md(run.name),
+            md(facts.target(run)),
+            badge(run.verdict),
+            *(str(sum(f.verdict == v for f in run.findings)) for v in words.VERDICT_ORDER),
+        )
+        for run in runs
+    ]
+    return f"# RecAudit: {len(runs)} runs\n\n" + table(
+        ["Run", "Target", "Verdict", *map(badge, words.VERDICT_ORDER)], rows, len(words.VERDICT_ORDER)
+    )
+
+
+def _run(run: Run) -> str:
+    view = RunView(run)
+    people = f", {count(view.users, 'user')}" if view.users else ""
+    protocol = f" · {md(view.protocol)}" if view.protocol else ""
+    parts = [
+        f"# RecAudit: {md(run.name)}",
+        f"**{words.VERDICT_SHAPES[run.verdict]} {md(headline(run))}**",
+        f"Target {md(facts.target(run))} · {md(view.dataset)}{people}{protocol} · {md(facts.date(run))}",
+        "\n".join(f"- **{remark.question}** {md(remark.answer)}" for remark in summary(view)),
+        table(
+            ["Module", *map(badge, words.VERDICT_ORDER)],
+            [(md(m.title), *(str(m.counted(v)) for v in words.VERDICT_ORDER)) for m in view.modules],
+            len(words.VERDICT_ORDER),
+        ),
+    ]
+    if view.pressing:
+        parts += ["## What fails, and what is open", _pressing(view), fold("Why, with cases", _reasons(view))]
+    parts.append(
+        fold(f"Everything that was measured ({len(view.rows)})", "\n\n".join(_module(m) for m in view.modules))
+    )
+    untestable = [f for m in view.modules for f in m.untestable]
+    if untestable:
+        rows = [(md(f.title), md(f.reason)) for f in untestable]
+        parts.append(
+            fold(f"Not testable ({len(untestable)}): none of these counts as passed", table(["Check", "Why"], rows))
+        )
+    parts.append(fold("Run facts", _facts(run)))
+    return "\n\n".join(parts)
+
+
+def _figures(row: Row) -> tuple[str, ...]:
+    f = row.finding
+    effect = "—" if f.effect is None else f"{number(f.effect)} {interval(f.effect_ci)}"
+    side = " on effect" if row.on_effect and f.threshold is not None else ""
+    limit = md(threshold(f.threshold, at_most=row.at_most)) + side
+    return f"**{number(f.estimate)}** {interval(f.ci)}", number(f.floor), effect, limit, f"{f.n:,}"
+
+
+_HEAD = ["Verdict", "Check", "Estimate", "Floor", "Above floor", "Limit", "n"]
+
+
+def _pressing(view: RunView) -> str:
+    rows = []
+    for row in view.pressing:
+        f = row.finding
+        users = users_to_settle(f, view.users)
+        rows.append((badge(f.verdict), md(f.title), *_figures(row), "—" if users is None else f"≈ {users:,} users"))
+    return table([*_HEAD, "Settled by"], rows, 6)
+
+
+def _reasons(view: RunView) -> str:
+    evidence = collect(view, limit=PIECES)
+    parts = []
+    for row in view.pressing:
+        f = row.finding
+        shown = evidence[f.id]
+        lines = [f"**{md(f.title)}** ({f.severity}). {md(f.reason)}."]
+        lines += [_exhibit(e) for e in shown.exhibits[:1]]
+        rest = len(shown.exhibits[1:]) + len(shown.elsewhere) + shown.more
+        if shown.exhibits and rest:
+            lines.append(f"- {count(rest, 'more piece')} of evidence in the HTML report or the store")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _exhibit(exhibit: Exhibit) -> str:
+    lines = [f"- {md(exhibit.case)}: {md(exhibit.note or exhibit.title)}"]
+    lines += [f"  - {_change(change)}" for change in exhibit.changes[:4]]
+    if len(exhibit.changes) > 4:
+        lines.append(f"  - and {count(len(exhibit.changes) - 4, 'more change')}")
+    for label, reply in (("before" if exhibit.after else "answer", exhibit.before), ("after", exhibit.after)):
+        if reply is not None:
+            lines.append(f"  - {label}: {_reply(reply)}")
+    return "\n".join(lines)
+
+
+def _change(change: Change) -> str:
+    marks = {"delete": "~~{}~~", "insert": "**{}**", "equal": "{}"}
+    pieces = [
+        marks[how].format(shown) for how, text in change.pieces if (shown := md(clip(" ".join(text.split()), 120)))
+    ]
+    return f"{md(change.field)}: {' '.join(pieces)}"
+
+
+def _reply(reply: Reply) -> str:
+    if reply.outcome != "ok":
+        return md(f"{reply.outcome}: {reply.detail}")
+    listed = [
+        f"{line.rank}. {md(clip(line.title, 60))}{'' if line.id else ' (not in the catalogue)'}" for line in reply.lines
+    ]
+    return "; ".join(listed[:5]) + (" …" if len(listed) > 5 else "") or "an empty list"
+
+
+def _module(module: ModuleView) -> str:
+    parts = [f"### {md(module.title)}"]
+    for group in module.groups:
+        rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
+        parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]
+    return "\n\n".join(parts)
+
+
+def _facts(run: Run) -> str:
+    listed = "\n".join(f"- {name}: {md(fact)}" for name, fact in facts.table(run))
+    notes = "".join(f"\n- {md(note)}" for note in run.record.notes)
+    return f"{listed}{notes}\n\n{fenced(visible(facts.config(run)), 'yaml')}"

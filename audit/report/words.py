@@ -1,0 +1,124 @@
+"""The vocabulary of a report: verdicts, modules, and what each quantity means to somebody who did not build it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from audit import registry
+from audit.errors import RecAuditError
+from audit.findings import Finding, Verdict
+
+VERDICT_WORDS: dict[Verdict | None, str] = {
+    "fail": "fail",
+    "inconclusive": "open",
+    "pass": "pass",
+    None: "measured",
+    "not_applicable": "not testable",
+}
+"""`open` is what a reader calls `inconclusive`: neither side is shown yet."""
+
+# A shape beside the colour and the word, so that a verdict survives print and colour blindness.
+VERDICT_SHAPES: dict[Verdict | None, str] = {
+    "fail": "✖",
+    "inconclusive": "◐",
+    "pass": "✔",
+    None: "○",
+    "not_applicable": "–",
+}
+
+VERDICT_ORDER: tuple[Verdict | None, ...] = ("fail", "inconclusive", "pass", None, "not_applicable")
+
+_MEANINGS: dict[str, str] = {
+    "hr": "The share of users whose real next item is among the recommended ones.",
+    "ndcg": "Ranking quality: 1 when the real next item is always first, less the further down it stands, 0 when it "
+    "is never listed.",
+    "mrr": "The mean of 1 over the rank of the real next item.",
+    "auc": "The chance that a liked item scores above a disliked one, over all users together. A model that knows only "
+    "how generous each user is already does well here; read it beside UAUC.",
+    "uauc": "The chance that a liked item scores above a disliked one of the same user: 0.5 is guessing.",
+    "calibration_error": "How far the stated probabilities are from what users did, on average.",
+    "lift_over_anchor": "How much better the target is than a trivial recommender on the very same cases. At or below "
+    "0 the target is not worth its cost.",
+    "history_use": "Quality lost when the history is taken away. A target that loses nothing does not personalise, "
+    "whatever else it does.",
+    "history_effect": "How far the answers move when the history is changed; this says that the history is read, not "
+    "that it is used well.",
+    "unparsable_rate": "Answers from which no list could be read. Each is a user without recommendations.",
+    "refused_rate": "Answers in which the target declined to recommend.",
+    "error_rate": "Requests that ended in an error or a time-out.",
+    "wrong_length_rate": "Answers with fewer items than were asked for.",
+    "absent_rate": "Recommended titles that exist nowhere in the catalogue: made up, or too garbled to match.",
+    "duplicate_rate": "Entries that repeat an earlier entry of the same list.",
+    "history_repeat_rate": "Recommended items that the user already has.",
+    "outside_candidates_rate": "Recommended items that exist but were not among the candidates offered.",
+    "asr": "The share of ranking quality (NDCG) lost to the edit over all users. It is not how often the attack "
+    "succeeds: for that read the flip rate.",
+    "ndcg_drop": "Ranking quality lost to the edit, in units of NDCG.",
+    "auc_drop": "Discrimination over all users lost to the edit.",
+    "uauc_drop": "Discrimination within users lost to the edit.",
+    "flip_rate": "Among what was right before the edit, the share that is wrong after it.",
+    "gain_rate": "Among what was wrong before the edit, the share that is right after it: churn, not harm.",
+    "rbo_loss": "How far the order of the answer moves, with most weight on the first places: 0 is the same list, 1 "
+    "shares nothing.",
+    "jaccard_loss": "The share of recommended items that are exchanged, whatever their order.",
+    "invalid_rate": "Readable answers that became unreadable. Counted apart: it is neither a successful attack nor "
+    "robustness.",
+}
+
+_SHORT: dict[str, str] = {
+    "asr": "Relative NDCG drop (ASR)",
+    "ndcg_drop": "NDCG lost",
+    "auc_drop": "AUC lost",
+    "uauc_drop": "UAUC lost",
+    "flip_rate": "Flip rate",
+    "gain_rate": "Gain rate",
+    "rbo_loss": "Order moved",
+    "jaccard_loss": "Items exchanged",
+    "invalid_rate": "Made unreadable",
+    "hr": "HR",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "auc": "AUC",
+    "uauc": "UAUC",
+}
+
+_FRAMEWORKS = {
+    "owasp-llm": "OWASP LLM Top 10",
+    "eu-ai-act": "EU AI Act",
+    "nist-ai-rmf": "NIST AI RMF",
+    "mitre-atlas": "MITRE ATLAS",
+}
+
+
+def is_rate(metric: str) -> bool:
+    """Whether a value of this metric is a share that people say in percent."""
+    return metric.endswith("_rate") or metric in {"hr", "asr"}
+
+
+def meaning(finding: Finding) -> str:
+    """What the quantity means; its title where nothing is known about it."""
+    return _MEANINGS.get(finding.metric, finding.title)
+
+
+def short(metric: str) -> str:
+    """A column head for a metric."""
+    return _SHORT.get(metric, metric.replace("_", " ").capitalize())
+
+
+def control(tag: str) -> str:
+    """`owasp-llm:2026:LLM07` as `OWASP LLM Top 10 (2026), LLM07`; other tags as they are."""
+    parts = tag.split(":", 2)
+    if len(parts) != 3:
+        return tag
+    framework, edition, clause = parts
+    return f"{_FRAMEWORKS.get(framework, framework)} ({edition}), {clause}"
+
+
+@cache
+def module(name: str) -> tuple[str, str]:
+    """Title and question of a module; a stored run may name one that is not installed here."""
+    try:
+        info = registry.load("modules", name, where="report")().info
+    except (RecAuditError, TypeError):
+        return name.replace("_", " ").replace("-", " ").capitalize(), ""
+    return info.title, info.question
