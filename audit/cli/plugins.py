@@ -1,0 +1,76 @@
+"""`recaudit plugins`: what is installed, ours and others'."""
+
+from __future__ import annotations
+
+import inspect
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from audit.cli.terminal import Form, FormOption, cell, console, put, put_json, table
+
+
+class Kind(StrEnum):
+    """Kinds of plugins."""
+
+    MODULES = "modules"
+    ATTACKS = "attacks"
+    DEFENSES = "defenses"
+    TARGETS = "targets"
+
+
+def plugins(
+    kind: Annotated[
+        Kind | None, typer.Argument(metavar="[KIND]", help="modules, attacks, defenses or targets.")
+    ] = None,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """List modules, attacks, defenses and reference targets by the names that audit.yaml uses."""
+    from audit import registry
+
+    kinds = list(Kind) if kind is None else [kind]
+    found = {k.value: {name: title_of(k, name) for name in registry.available(k.value)} for k in kinds}
+    if form is Form.JSON:
+        put_json(found)
+        return
+    for group, titles in found.items():
+        if not titles:
+            put(f"{group}: none are installed")
+            continue
+        rows = table(group, "")
+        for name, title in titles.items():
+            rows.add_row(cell(name, "bold"), cell(title))
+        rows.columns[0].no_wrap = True
+        console().print(rows)
+        put("")
+
+
+def title_of(kind: Kind, name: str) -> str:
+    """The one-line title of a plugin: what it declares, else the first line of its documentation."""
+    from audit import registry
+    from audit.errors import ConfigError
+
+    try:
+        plugin = registry.load(kind.value, name, where="plugins")
+    except ConfigError as error:
+        return f"({error})"
+    # A target is not built for its title: that may load a model.
+    declared = None if kind is Kind.TARGETS else getattr(declared_by(plugin), "title", None)
+    if isinstance(declared, str):
+        return declared
+    documented = inspect.getdoc(inspect.getmodule(plugin)) if kind is Kind.TARGETS else inspect.getdoc(plugin)
+    return (documented or "").strip().partition("\n")[0]
+
+
+def declared_by(plugin: Any) -> Any:  # noqa: ANN401 - a plugin is what its entry point says it is
+    """The `info` of a plugin built with its defaults; None when it cannot be built without options."""
+    from audit.errors import RecAuditError
+    from audit.types import Catalog
+
+    try:
+        parameters = inspect.signature(plugin).parameters
+        built = plugin(**({"catalog": Catalog(())} if "catalog" in parameters else {}))
+    except (TypeError, ValueError, RecAuditError):
+        return None
+    return getattr(built, "info", None)

@@ -1,0 +1,111 @@
+"""Commands that read the run store: `list`, `show`, `gate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.cli.terminal import (
+    Form,
+    FormOption,
+    RunArgument,
+    StoreOption,
+    cell,
+    console,
+    open_store,
+    put,
+    put_json,
+    say,
+    table,
+)
+
+
+def list_runs(form: FormOption = Form.TEXT, store: StoreOption = None) -> None:
+    """List the runs of the store, newest first."""
+    from audit.cli.show import STYLES, WORDS, when
+    from audit.store import RunRecord, default_location
+
+    default = default_location()
+    records: list[RunRecord] = []
+    # Before the first audit there is no store yet, which is no mistake; a store that was named must exist.
+    if store is not None or "://" in default or Path(default).exists():
+        records = open_store(store).runs()
+    if form is Form.JSON:
+        put_json(
+            [
+                {
+                    "id": r.id,
+                    "name": r.name,
+                    "target": r.target.get("name"),
+                    "created": r.created,
+                    "status": r.status,
+                    "verdict": r.verdict,
+                }
+                for r in records
+            ]
+        )
+        return
+    if not records:
+        say("There are no runs yet; start one with `recaudit run audit.yaml`.")
+        return
+    rows = table("run", "name", "target", "started", "status", "verdict")
+    for r in records:
+        rows.add_row(
+            cell(r.id),
+            cell(r.name),
+            cell(r.target.get("name", "")),
+            when(r),
+            r.status,
+            cell(WORDS.get(r.verdict, r.verdict) if r.verdict else "", STYLES.get(str(r.verdict), "")),
+        )
+    for column in (0, 3, 4, 5):
+        rows.columns[column].no_wrap = True
+    console().print(rows)
+
+
+def show(run: RunArgument, form: FormOption = Form.TEXT, store: StoreOption = None) -> None:
+    """Show one run: its verdict and its findings, the worst first."""
+    from audit.cli.show import print_run
+    from audit.run import Run
+
+    opened = open_store(store)
+    found = Run(opened.run(run), opened)
+    if form is Form.JSON:
+        put_json(found.to_json())
+    else:
+        print_run(found)
+
+
+def gate(
+    run: RunArgument,
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="P", help="A built-in policy or a file; default: the policy of the run."),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Hold a run to a policy; exits with 0, 1 (failed) or 4 (open, and the policy asks for certainty)."""
+    from audit.cli.run import Stopped
+    from audit.cli.show import WORDS, named
+    from audit.policy import load
+    from audit.run import Run
+
+    chosen = None if policy is None else load(policy, Path.cwd())
+    opened = open_store(store)
+    found = Run(opened.run(run), opened)
+    if found.record.status != "finished":
+        raise Stopped(f"RUN: {found.id} is {found.record.status}; go on with `recaudit resume {found.id}` first", 3)
+    outcome = found.gate(chosen)
+    for module in outcome.missing:
+        put(f"fail: require: {module}: the policy requires this module, and the run did not test it")
+    for finding in outcome.failed:
+        put(f"fail: {finding.severity}: {named(finding)}: {finding.reason}")
+    for finding in outcome.open:
+        put(f"open: {named(finding)}: {finding.reason}")
+    name = (chosen or found.policy).name
+    word = WORDS.get(outcome.verdict, outcome.verdict)
+    certainty = "; the policy asks for certainty" if outcome.exit_code == 4 else ""
+    put(f"{word}: {len(outcome.failed)} failed, {len(outcome.open)} open under the policy {name!r}{certainty}")
+    raise typer.Exit(outcome.exit_code)

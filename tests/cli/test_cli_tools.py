@@ -1,0 +1,173 @@
+"""`init`, `plugins`, `targets check`, `assets`, `train`, `doctor`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cli_workspace import Cli, Workspace
+
+from audit import config as configs
+from audit import registry
+from audit.cli import doctor as doctors
+from audit.cli import train as training
+from audit.cli.init import TargetKind
+from audit.data import assets
+from audit.targets import hf, http, openai, python
+
+BUILDERS = {
+    TargetKind.PYTHON: python.load,
+    TargetKind.HTTP: http.HttpTarget,
+    TargetKind.OPENAI: openai.OpenAITarget,
+    TargetKind.HF: hf.HFTarget,
+}
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_init_writes_what_run_accepts(empty: Path, cli: Cli, data: Path) -> None:
+    assert cli("init").code == 0
+    config, _ = configs.load(empty / "audit.yaml")
+    assert config.target is not None
+    for name in ("inter.csv", "items.csv"):
+        (empty / name).write_bytes((data / name).read_bytes())
+    settings = yaml.safe_load((empty / "audit.yaml").read_text())
+    settings["dataset"] = {"interactions": "inter.csv", "items": "items.csv", "sample": 4, "candidates": 10}
+    settings["modules"] = ["quality"]
+    (empty / "audit.yaml").write_text(yaml.safe_dump(settings))
+    assert cli("run", "audit.yaml", "--quiet", "--store", empty / "s.sqlite").code in {0, 1}
+
+
+@pytest.mark.parametrize("kind", list(TargetKind))
+def test_every_option_of_a_template_exists(empty: Path, cli: Cli, kind: TargetKind) -> None:
+    cli("init", "--target", kind.value)
+    text = (empty / "audit.yaml").read_text()
+    given, _ = configs.load(empty / "audit.yaml")
+    # What is commented out must be right as well: a reader removes the mark and runs it.
+    block = text[text.index("target:\n") :].split("\n\n")[0].split("\n# Left out")[0]
+    block = re.sub("^  # ", "  ", block, flags=re.MULTILINE)
+    shown = configs.AuditConfig.model_validate({"dataset": {"name": "x"}, **yaml.safe_load(block)}).target
+    assert given.target is not None
+    assert shown is not None
+    if kind in BUILDERS:
+        assert set(shown.options) <= set(inspect.signature(BUILDERS[kind]).parameters)
+    else:
+        assert given.target.name in registry.available("targets")
+
+
+def test_init_keeps_a_file_that_is_there(empty: Path, cli: Cli) -> None:
+    (empty / "audit.yaml").write_text("mine")
+    assert cli("init").code == 2
+    assert (empty / "audit.yaml").read_text() == "mine"
+    assert cli("init", "--force").code == 0
+    assert "target:" in (empty / "audit.yaml").read_text()
+
+
+def test_plugins_lists_every_registered_name_with_a_title(cli: Cli) -> None:
+    found = json.loads(cli("plugins", "--format", "json").out)
+    for kind in ("modules", "attacks", "defenses", "targets"):
+        assert set(found[kind]) == set(registry.available(kind))  # type: ignore[arg-type]  # the four kinds
+        assert all(found[kind].values())
+    assert "typos" in cli("plugins", "attacks").out
+
+
+def test_targets_check_passes_a_good_target(work: Workspace, cli: Cli) -> None:
+    called = cli("targets", "check", work.config, "--users", "4")
+    assert called.code == 0
+    assert "It reads history, as declared" in called.out
+    assert "negation" in called.out
+
+
+def test_targets_check_exits_with_1_when_something_fails(work: Workspace, cli: Cli) -> None:
+    (work.folder / "deaf.py").write_text(
+        "def build():\n    def deaf(history, candidates, k):\n        return sorted(candidates)[:k]\n    return deaf\n"
+    )
+    config = work.write(target={"factory": "deaf:build"})
+    called = cli("targets", "check", config, "--format", "json")
+    assert called.code == 1
+    levels = {o["id"]: o["level"] for o in json.loads(called.out)["observations"]}
+    assert levels["reads_history"] == "fail"
+
+
+def test_assets_come_from_a_folder_and_are_verified(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECAUDIT_CACHE", str(tmp_path / "cache"))
+    source = tmp_path / "given"
+    source.mkdir()
+    (source / "a.txt").write_text("content")
+    digest = assets.sha256_of(source / "a.txt")
+    tiny = assets.Asset("tiny", "1", "tiny", "0" * 64, {"a.txt": digest}, "Public domain.")
+    monkeypatch.setattr(assets, "ASSETS", {"tiny": tiny})
+    assert cli("assets", "verify").code == 0
+    assert cli("assets", "verify", "tiny").code == 1
+    assert json.loads(cli("assets", "list", "--format", "json").out)[0]["state"] == "absent"
+    fetched = cli("assets", "fetch", "tiny", "--from-dir", source)
+    assert fetched.code == 0
+    assert cli("assets", "verify").code == 0
+    assert "ready" in cli("assets", "list").out
+    (tmp_path / "cache" / "tiny-1" / "a.txt").write_text("altered")
+    called = cli("assets", "verify", "tiny")
+    assert called.code == 1
+    assert "--force" in called.out
+
+
+def test_train_hands_options_over_and_reports(work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def train(
+        dataset: Any, *, out: Path, seed: int, progress: Any, steps: int = 9, rate: float = 0.1
+    ) -> dict[str, Any]:
+        given.update(out=out, seed=seed, steps=steps, rate=rate, users=len(dataset.user_ids))
+        progress(1, steps, 0.5)
+        return {"loss": 0.5}
+
+    monkeypatch.setattr(training, "trainer", lambda name: train)
+    called = cli("train", "toy", "--config", work.config, "--out", "w", "--steps", "3", "--option", "rate=0.25")
+    assert called.code == 0
+    assert given == {"out": Path("w"), "seed": 7, "steps": 3, "rate": 0.25, "users": 50}
+    assert "loss: 0.5" in called.out
+    assert cli("train", "toy", "--config", work.config, "--option", "raet=1").code == 2
+
+
+def test_interrupted_training_can_go_on(work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(dataset: Any, *, out: Path, seed: int, progress: Any) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "trainer", lambda name: train)
+    called = cli("train", "toy", "--config", work.config)
+    assert called.code == 3
+    assert "goes on from the last checkpoint" in called.err
+
+
+@pytest.mark.parametrize("name", ["sasrec", "tallrec"])
+def test_reference_models_can_be_trained(name: str) -> None:
+    assert {"out", "seed", "progress"} <= set(inspect.signature(training.trainer(name)).parameters)
+
+
+def test_doctor_finds_this_environment_fit(work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECAUDIT_CACHE", str(work.folder / "cache"))
+    lines = json.loads(cli("doctor", "--format", "json").out)
+    found = {line["what"]: line for line in lines}
+    assert {"python", "packages", "plugins", "cache", "disk", "store", "processor"} <= set(found)
+    assert "will be created" in found["store"]["found"]
+    assert "typer" in found["packages"]["found"]
+
+
+def test_doctor_fails_with_the_mend(work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    (work.folder / "runs.sqlite").write_text("not a database, but long enough to be read as the header of one" * 20)
+    (work.folder / "file").touch()
+    monkeypatch.setenv("RECAUDIT_CACHE", str(work.folder / "file" / "cache"))
+    monkeypatch.setattr(doctors, "_processor", lambda: iter(()))
+    called = cli("doctor", "--format", "json")
+    assert called.code == 1
+    failed = {line["what"]: line for line in json.loads(called.out) if line["level"] == "fail"}
+    assert "not a SQLite database" in failed["store"]["found"]
+    assert "RECAUDIT_CACHE" in failed["cache"]["mend"]
