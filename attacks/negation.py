@@ -12,12 +12,14 @@ from audit.edits import Edit, TextEdit, Zone, read_text
 from audit.target import Input, TargetInfo
 from audit.types import Request
 
-_AFTER = re.compile(
-    r"\b(will|would|should|can|could|must|may|might|do|does|did|is|are|was|were|has|have)\b(?!\s+not)", re.I
-)
+# Only where a sentence or a clause begins is a word such as "list" or "rank" surely a verb.
 _IMPERATIVE = re.compile(
-    r"\b(recommend|rank|select|choose|suggest|predict|list|order|sort|decide|answer|name|pick|find|give|judge|tell)\b",
+    r"(?:^|[.!?:;,\n]\s*|\b(?:and|then|please)\s+)"
+    r"(?P<verb>recommend|rank|select|choose|suggest|predict|list|order|sort|decide|identify|judge|answer|name|pick|find|give|tell|say)\b",
     re.I,
+)
+_AUXILIARY = re.compile(
+    r"\b(will|would|should|can|could|must|may|might|does|do|is|are|was|were|has|have)\b(?!\s+not)", re.I
 )
 
 
@@ -57,9 +59,9 @@ class Negation(Perturbation):
 
 def _negate(field: str, text: str) -> TextEdit:
     if verb := _IMPERATIVE.search(text):
-        word = verb.group()
+        start, word = verb.start("verb"), verb["verb"]
         negated = f"{'Do' if word[0].isupper() else 'do'} not {word[0].lower()}{word[1:]}"
-        return TextEdit(field, verb.start(), verb.end(), negated)
-    if auxiliary := _AFTER.search(text):
+        return TextEdit(field, start, start + len(word), negated)
+    if auxiliary := _AUXILIARY.search(text):
         return TextEdit(field, auxiliary.end(), auxiliary.end(), " not")
     return TextEdit(field, 0, 0, "Not: ")

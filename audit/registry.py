@@ -34,7 +34,7 @@ def load(kind: Kind, name: str, *, where: str) -> Any:  # noqa: ANN401 - a plugi
         raise ConfigError(f"{where}: {name!r} is not a known {kind[:-1]}; {nearest(name, known)}")
     try:
         return known[name].load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # foreign code runs here, and may raise anything
         raise ConfigError(
             f"{where}: the {kind[:-1]} {name!r} ({known[name].value}) cannot be imported: {error}"
         ) from error

@@ -7,7 +7,7 @@ answer that is stored is taken from there, so nothing is asked twice and the fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,8 +18,10 @@ from audit import registry
 from audit.config import AuditConfig, Profile, load
 from audit.data.load import load_dataset
 from audit.errors import ConfigError, DataError, StoreError, TargetError
+from audit.findings import Finding, overall
 from audit.gateway import Budget, Estimate, Gateway, Price, Progress
 from audit.modules.base import Context, Module, build
+from audit.policy import Policy
 from audit.policy import load as load_policy
 from audit.run import Run
 from audit.seeds import generator
@@ -124,13 +126,19 @@ def resume(
     opened = _open(store)
     record = opened.run(name)
     data = dict(record.config)
-    base = Path(str(data.pop("base")))
+    base, digest = Path(str(data.pop("base"))), data.pop("dataset_digest")
     data["budget"] = {**data["budget"], **(budget or {})}
     if data.get("target") is None and target is None:
         raise TargetError(
             f"resume {record.id}: it was started with a target object; resume it from Python with target=…"
         )
     prepared = prepare(data, target=target, base=base)
+    if prepared.dataset.digest != digest:
+        prepared.close()
+        raise DataError(
+            f"resume {record.id}: the data changed since the run was started, so its answers would mix two datasets; "
+            "start a new run"
+        )
     if retry_errors:
         opened.forget_errors(record.id)
     opened.set_status(record.id, "running")
@@ -175,7 +183,11 @@ def begin(prepared: Prepared, store: Store) -> Run:
     """Store a new run."""
     config = prepared.config
     policy = load_policy(config.policy, prepared.base)
-    stored = {**config.model_dump(mode="json", exclude_unset=False), "base": str(prepared.base)}
+    stored = {
+        **config.model_dump(mode="json"),
+        "base": str(prepared.base),
+        "dataset_digest": prepared.dataset.digest,
+    }
     record = store.create_run(
         config.name,
         config=stored,
@@ -192,7 +204,7 @@ def execute(run: Run, prepared: Prepared, *, progress: OnProgress | None = None)
     """Run every module and store what it finds. The replicas of a distributed target are ended with the run."""
     store = run.store
     try:
-        context = _context(run.id, store, prepared, progress)
+        context = _context(_gateway(run.id, store, prepared, progress), prepared, run.policy)
         for name, module in prepared.modules.items():
             output = module.run(context)
             store.save_module(run.id, name, output.findings, output.evidence, output.values)
@@ -243,9 +255,12 @@ class Plan:
 
 
 def dry_run(prepared: Prepared, store: Store) -> Plan:
-    """Price a run without asking the target anything."""
+    """Price a run without asking the target anything.
+
+    The price is the most it can cost: an attack that the policy can judge early is asked no further.
+    """
     gateway = _gateway("dry-run", store, prepared, None)
-    context = _context_with(gateway, prepared)
+    context = _context(gateway, prepared, load_policy(prepared.config.policy, prepared.base))
     seen: set[str] = set()
     planned = []
     for name, module in prepared.modules.items():
@@ -371,16 +386,16 @@ def _gateway(run: str, store: Store, prepared: Prepared, progress: OnProgress | 
     )
 
 
-def _context(run: str, store: Store, prepared: Prepared, progress: OnProgress | None) -> Context:
-    return _context_with(_gateway(run, store, prepared, progress), prepared)
-
-
-def _context_with(gateway: Gateway, prepared: Prepared) -> Context:
+def _context(gateway: Gateway, prepared: Prepared, policy: Policy) -> Context:
     @cache
     def anchors() -> Mapping[str, Recommender]:
         from audit.targets.zoo import fit_anchors
 
         return fit_anchors(prepared.dataset)
+
+    def settled(findings: Sequence[Finding]) -> bool:
+        # A failure decides, whatever else is open; a pass needs every judged finding.
+        return overall(policy.judge(findings)) in {"fail", "pass"}
 
     return Context(
         gateway=gateway,
@@ -391,4 +406,5 @@ def _context_with(gateway: Gateway, prepared: Prepared) -> Context:
         level=prepared.config.level,
         protocol=prepared.protocol,
         anchors=anchors,
+        settled=settled,
     )

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from audit.data.dataset import Dataset
 from audit.types import Catalog, Item
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Romance", "Western")
 FIRST = ("Amber", "Broken", "Crimson", "Distant", "Electric", "Frozen")

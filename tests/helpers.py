@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from audit.data.dataset import Dataset
@@ -16,10 +15,6 @@ from audit.gateway import Gateway, Retry
 from audit.store import Store
 from audit.target import Input, TargetInfo
 from audit.types import Answer, Catalog, Event, Item, Passage, Ranked, Request, Turn, User
-
-# A busy machine is no failure.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 ODD_TITLES = (
     "Braces {title} {{x}} {0} %s",

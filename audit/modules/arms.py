@@ -8,7 +8,7 @@ matter; what moves under them is the noise floor.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class Arm:
     def edited(self) -> int:
         """How many cases are changed, or asked again."""
         return len(self.edits) if self.repeat else sum(bool(e) for e in self.edits)
+
+    def head(self, n: int) -> Arm:
+        """The same for the first n cases only."""
+        return replace(self, edits=self.edits[:n])
 
     def requests(self, context: Context) -> list[Request]:
         """The edited requests, in the cases' order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -58,6 +58,7 @@ class Context:
         level: coverage of intervals.
         protocol: how the cases were made, for the params of findings.
         anchors: trivial recommenders fitted on the training part, by name.
+        settled: whether the policy can already judge these findings, so that no further case need be asked.
     """
 
     gateway: Gateway
@@ -68,6 +69,7 @@ class Context:
     level: float = 0.95
     protocol: Mapping[str, Any] = field(default_factory=dict)
     anchors: Callable[[], Mapping[str, Recommender]] = dict
+    settled: Callable[[Sequence[Finding]], bool] = lambda _: False
 
     @property
     def info(self) -> TargetInfo:
@@ -78,6 +80,10 @@ class Context:
     def requests(self) -> list[Request]:
         """The clean requests, in the cases' order."""
         return [case.request for case in self.cases]
+
+    def head(self, n: int) -> Context:
+        """The same with the first n cases only."""
+        return replace(self, cases=self.cases[:n])
 
     def rng(self, *names: str) -> np.random.Generator:
         """The random stream of a named part of the run."""

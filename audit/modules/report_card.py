@@ -87,6 +87,11 @@ class ReportCard:
             replace(not_applicable(self.module, metric, title, reason, params), controls=self.controls)
         )
 
+    def take(self, other: ReportCard) -> None:
+        """Add the findings of another card of the same module."""
+        self.findings += other.findings
+        self.values |= other.values
+
     def corrected(self) -> list[Finding]:
         """The findings with Holm-adjusted p-values over all tests of the module."""
         tested = [i for i, f in enumerate(self.findings) if f.p is not None]

@@ -18,10 +18,14 @@ class Look:
     Attributes:
         n: units seen by then.
         alpha: the part of the error that is spent on this look.
+        penalty: factor on a p-value found at this look, so that all looks together keep the size: α / alpha.
+        early: whether further looks could follow.
     """
 
     n: int
     alpha: float
+    penalty: float = 1.0
+    early: bool = False
 
     @property
     def level(self) -> float:
@@ -65,6 +69,6 @@ def looks(
         if units < smallest and fraction < 1.0:
             continue
         total = 1.0 - level if fraction == 1.0 else 2.0 - 2.0 * float(ndtr(z / math.sqrt(fraction)))
-        made.append(Look(units, total - spent))
+        made.append(Look(units, total - spent, (1.0 - level) / (total - spent), early=fraction < 1.0))
         spent = total
     return tuple(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,10 @@ class Compared:
     answers: Sequence[Answer]
     queries: int = 0
 
+    def head(self, n: int) -> Compared:
+        """The same for the first n cases only."""
+        return replace(self, arm=self.arm.head(n), answers=self.answers[:n])
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -47,6 +51,10 @@ class Comparison:
 
     context: Context
     clean: Sequence[Answer]
+
+    def head(self, n: int) -> Comparison:
+        """The same for the first n cases only."""
+        return Comparison(self.context.head(n), self.clean[:n])
 
     @cached_property
     def ranks(self) -> RankOutcomes:

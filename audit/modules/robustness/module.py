@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from audit import registry
+from audit import registry, stats
 from audit.attack import Attack, Goal, Objective, Perturbation
 from audit.edits import Zone, apply
 from audit.errors import ConfigError
@@ -19,6 +19,7 @@ from audit.modules.report_card import ReportCard
 from audit.modules.robustness import ranking, scoring
 from audit.modules.robustness.comparison import Compared, Comparison
 from audit.modules.robustness.panel import Panel
+from audit.stats import Look
 
 INFO = ModuleInfo(
     id="robustness",
@@ -48,10 +49,13 @@ class Robustness:
     Attributes:
         attacks: names, or a mapping of names to options.
         examples: pieces of evidence kept per attack, worst first.
+        sequential: whether an attack stops at a planned look once the policy can judge it. The looks share the error
+            of 1 - level (see `audit.stats.looks`), so the intervals stay honest and become slightly wider.
     """
 
     attacks: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = DEFAULT_ATTACKS
     examples: int = 50
+    sequential: bool = True
     _built: dict[str, Attack] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,61 +110,109 @@ class Robustness:
 
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
-        card = ReportCard(INFO.id, context.level, INFO.controls)
-        output = Output()
-        context.gateway.ask(self.plan(context), label="Robustness")
+        card, output = ReportCard(INFO.id, context.level, INFO.controls), Output()
         if context.task == "answer":
-            card.skip(
-                "flip_rate", "Robustness of free text", "free text has no ranking or score to compare; use task: rank"
-            )
-            output.findings, output.values = card.corrected(), card.values
-            return output
-        judge = ranking.compare if context.task == "rank" else scoring.compare
-        comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
-        controls = {arm.id: self._compared(arm, context) for arm in benign(context)}
-        for control in controls.values():
-            judge(self._panel(comparison, control, None, card, output))
-        for name in self._options:
-            attack = self._attack(name, context)
-            info = attack.info
-            if reason := info.lacking(context.info, context.task):
-                card.skip("flip_rate", info.title, reason, attack=name)
-                continue
-            attacked = self._attacked(attack, context)
-            if not attacked.arm.edited:
-                card.skip("flip_rate", info.title, f"{name} found nothing to edit in any request", attack=name)
-                continue
-            floor = _floor(info.threat_model.zones, controls)
-            judge(self._panel(comparison, attacked, floor, card, output))
+            reason = "free text has no ranking or score to compare; use task: rank"
+            card.skip("flip_rate", "Robustness of free text", reason)
+        else:
+            self._run(context, card, output)
         output.findings, output.values = card.corrected(), card.values
         return output
 
-    def _compared(self, arm: Arm, context: Context) -> Compared:
-        return Compared(arm, arm.answers(context))
+    def _run(self, context: Context, card: ReportCard, output: Output) -> None:
+        arms = benign(context)
+        context.gateway.ask(plan(arms, context), label="Benign controls")
+        comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
+        controls = {arm.id: Compared(arm, arm.answers(context)) for arm in arms}
+        for control in controls.values():
+            self._judge(self._panel(comparison, control, None, card, output))
+        able: dict[str, Attack] = {}
+        cells: dict[str, ReportCard] = {}
+        for name in self._options:
+            attack = self._attack(name, context)
+            if reason := attack.info.lacking(context.info, context.task):
+                cells[name] = ReportCard(INFO.id, context.level, INFO.controls)
+                cells[name].skip("flip_rate", attack.info.title, reason, attack=name)
+            else:
+                able[name] = attack
+        cells |= self._cells(able, comparison, controls, output)
+        for name in self._options:
+            card.take(cells[name])
 
-    def _attacked(self, attack: Attack, context: Context) -> Compared:
+    def _cells(
+        self,
+        attacks: Mapping[str, Attack],
+        comparison: Comparison,
+        controls: Mapping[str, Compared],
+        output: Output,
+    ) -> dict[str, ReportCard]:
+        """Attack in planned looks; an attack that the policy can already judge is asked no further."""
+        context = comparison.context
+        n = len(context.cases)
+        planned = stats.looks(n, level=context.level, fractions=(0.5, 1.0) if self.sequential else (1.0,))
+        found: dict[str, ReportCard] = {}
+        done: dict[str, Compared] = {}
+        for look in planned:
+            stage = comparison.head(look.n)
+            open_ = {name: attack for name, attack in attacks.items() if name not in found}
+            foreseen = [a for attack in open_.values() for a in self._foreseen(attack, context, look.n)]
+            context.gateway.ask(foreseen, label=f"Attacks on {look.n} users")
+            for name, attack in open_.items():
+                done[name] = self._attacked(attack, context, done.get(name), look.n)
+                cell, shown = ReportCard(INFO.id, look.level, INFO.controls), Output()
+                if done[name].arm.edited:
+                    floor = _floor(attack.info.threat_model.zones, controls).head(look.n)
+                    once = look if len(planned) > 1 else None
+                    self._judge(self._panel(stage, done[name], floor, cell, shown, once))
+                elif not look.early:
+                    cell.skip(
+                        "flip_rate", attack.info.title, f"{name} found nothing to edit in any request", attack=name
+                    )
+                if not look.early or context.settled(cell.findings):
+                    found[name] = cell
+                    output.evidence += shown.evidence
+        return found
+
+    def _judge(self, panel: Panel) -> None:
+        (ranking if panel.comparison.context.task == "rank" else scoring).compare(panel)
+
+    def _foreseen(self, attack: Attack, context: Context, n: int) -> list[Ask]:
+        return self._arm(attack, context).head(n).asks(context.head(n)) if isinstance(attack, Perturbation) else []
+
+    def _attacked(self, attack: Attack, context: Context, before: Compared | None, n: int) -> Compared:
+        """The attack on the first n cases, going on from what an earlier look did."""
         if isinstance(attack, Perturbation):
-            return self._compared(self._arm(attack, context), context)
-        objective = Objective(Goal.DEGRADE, tuple(case.relevant for case in context.cases))
+            arm = self._arm(attack, context).head(n)
+            return Compared(arm, arm.answers(context.head(n)))
+        start = len(before.answers) if before else 0
+        fresh = context.cases[start:n]
         attempts = list(
             attack.run(
                 context.gateway.recommender(),
-                context.requests,
-                objective,
+                [case.request for case in fresh],
+                Objective(Goal.DEGRADE, tuple(case.relevant for case in fresh)),
                 attack.info.queries_per_request,
-                context.rng("attack", attack.info.id),
+                context.rng("attack", attack.info.id, str(start)),
             )
         )
-        if len(attempts) != len(context.cases):
+        if len(attempts) != len(fresh):
             raise ConfigError(
-                f"modules.robustness.attacks: {attack.info.id!r} made {len(attempts)} attempts on {len(context.cases)} "
+                f"modules.robustness.attacks: {attack.info.id!r} made {len(attempts)} attempts on {len(fresh)} "
                 "requests; an attack must yield one attempt per request"
             )
-        arm = Arm(attack.info.id, attack.info.title, tuple(a.edits for a in attempts))
-        return Compared(arm, [a.after for a in attempts], queries=sum(a.queries for a in attempts))
+        edits = (*(before.arm.edits if before else ()), *(a.edits for a in attempts))
+        answers = [*(before.answers if before else ()), *(a.after for a in attempts)]
+        queries = (before.queries if before else 0) + sum(a.queries for a in attempts)
+        return Compared(Arm(attack.info.id, attack.info.title, edits), answers, queries)
 
     def _panel(
-        self, comparison: Comparison, arm: Compared, floor: Compared | None, card: ReportCard, output: Output
+        self,
+        comparison: Comparison,
+        arm: Compared,
+        floor: Compared | None,
+        card: ReportCard,
+        output: Output,
+        look: Look | None = None,
     ) -> Panel:
         """Where the findings of one arm go, with the cases that lost most and those that became unreadable."""
         losses = comparison.losses(arm)
@@ -173,6 +225,7 @@ class Robustness:
             card,
             evidence=self._shown(comparison, arm, kept, output),
             unreadable=self._shown(comparison, arm, comparison.unreadable(arm), output),
+            look=look,
         )
 
     def _shown(self, comparison: Comparison, arm: Compared, cases: Sequence[int], output: Output) -> list[str]:

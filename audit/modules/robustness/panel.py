@@ -13,7 +13,7 @@ from audit.findings import Direction, Param
 from audit.modules.outcomes import Bools, Floats
 from audit.modules.report_card import ReportCard, mde_of
 from audit.modules.robustness.comparison import Compared, Comparison
-from audit.stats import Interval
+from audit.stats import Interval, Look
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Panel:
         card: collects the findings.
         evidence: ids of the cases that lost most.
         unreadable: ids of the cases whose answer became unreadable.
+        look: which look at the data this is; None when the cases are looked at once.
     """
 
     comparison: Comparison
@@ -35,6 +36,7 @@ class Panel:
     card: ReportCard
     evidence: Sequence[str] = ()
     unreadable: Sequence[str] = ()
+    look: Look | None = None
 
     @cached_property
     def params(self) -> dict[str, Param]:
@@ -54,6 +56,8 @@ class Panel:
         parts = [] if arm.repeat else [f"{arm.edited} of {total} requests edited"]
         if self.arm.queries:
             parts.append(f"{self.arm.queries:,} search queries")
+        if self.look is not None and self.look.early:
+            parts.append(f"settled at a planned look after {self.look.n} users, interval at {self.look.level:.2%}")
         return "; ".join(parts)
 
     def titled(self, what: str) -> str:
@@ -63,6 +67,10 @@ class Panel:
     def noted(self, detail: str) -> str:
         """A detail, then what all findings of the arm say."""
         return "; ".join(part for part in (detail, self.note) if part)
+
+    def tested(self, p: float) -> float:
+        """The p-value, made good for the looks that were planned: one look may spend only its part of the error."""
+        return p if self.look is None else min(1.0, p * self.look.penalty)
 
     def rng(self, metric: str) -> np.random.Generator:
         """The random stream of one finding."""
@@ -99,7 +107,7 @@ class Panel:
         if floors is not None:
             width = bounds[1] - bounds[0]
             effect = stats.paired_difference(values, floors, rng=rng, level=level, bounds=(-width, width))
-            p = stats.paired_permutation(values, floors, rng=rng, alternative="greater")
+            p = self.tested(stats.paired_permutation(values, floors, rng=rng, alternative="greater"))
             mde = mde_of(values - floors)
         kept = values if floors is None else values - floors
         self.card.add(
@@ -174,11 +182,12 @@ class Panel:
             if direction == "neither":
                 pass
             elif single:
-                test, p = "McNemar exact, one-sided", stats.mcnemar_exact(only_attack, only_floor, "greater")
+                test = "McNemar exact, one-sided"
+                p = self.tested(stats.mcnemar_exact(only_attack, only_floor, "greater"))
                 mde = stats.minimum_detectable_rate_difference((only_attack + only_floor) / n, n)
             else:
                 test = "paired permutation of users, one-sided"
-                p = stats.paired_permutation(happened, benign, rng=rng, alternative="greater")
+                p = self.tested(stats.paired_permutation(happened, benign, rng=rng, alternative="greater"))
                 mde = mde_of(((happened - benign) / np.maximum(trials, 1))[trials > 0])
         self.card.add(
             metric,
