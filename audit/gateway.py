@@ -152,6 +152,9 @@ class Gateway:
         self._started = time.monotonic()
         self._spent_before = self._usage.seconds
         self._failed_in_a_row = 0
+        self._flights: dict[str, Future[Answer]] = {}
+        self.coalesced = 0  # questions answered by a call that another thread had already made
+        self._lock = threading.Lock()
 
     # Planning -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +181,7 @@ class Gateway:
         """Answer every question, in order.
 
         Args:
-            asks: the questions; equal ones are asked once.
+            asks: the questions; equal ones are asked once, also when another thread is asking one just now.
             label: what they are for, shown with the progress.
 
         Returns:
@@ -194,22 +197,50 @@ class Gateway:
         self.store.note_reuse(self.run, list(found))
         progress = Progress(label, len(found), len(distinct), self._usage)
         self._report(progress)
-        batches = [
-            missing
-            for chunk in _chunks(list(distinct), self.info.batch_size or _CHUNK)
-            if (missing := [k for k in chunk if k not in found])
-        ]
-        for batch, answers in self._answered(batches, distinct):
-            self.store.put_answers(
-                self.run,
-                [(k, distinct[k].request, distinct[k].repeat, a) for k, a in zip(batch, answers, strict=True)],
-            )
-            found.update(zip(batch, answers, strict=True))
-            self._charge(answers)
-            progress.done += len(batch)
-            progress.usage = self._usage
-            self._report(progress)
+        mine, others = self._claim([k for k in distinct if k not in found])
+        try:
+            batches = [
+                missing
+                for chunk in _chunks(list(distinct), self.info.batch_size or _CHUNK)
+                if (missing := [k for k in chunk if k in mine])
+            ]
+            for batch, answers in self._answered(batches, distinct):
+                self.store.put_answers(
+                    self.run,
+                    [(k, distinct[k].request, distinct[k].repeat, a) for k, a in zip(batch, answers, strict=True)],
+                )
+                found.update(zip(batch, answers, strict=True))
+                self._land(zip(batch, answers, strict=True))
+                self._charge(answers)
+                progress.done += len(batch)
+                progress.usage = self._usage
+                self._report(progress)
+        except BaseException as error:
+            self._crash(mine, error)
+            raise
+        found.update((key, flight.result()) for key, flight in others.items())
         return [found[k] for k in keys]
+
+    def _claim(self, keys: Sequence[str]) -> tuple[set[str], dict[str, Future[Answer]]]:
+        """Split questions into those this caller asks and those another thread is asking already."""
+        with self._lock:
+            others = {k: self._flights[k] for k in keys if k in self._flights}
+            mine = {k for k in keys if k not in others}
+            self._flights.update((k, Future()) for k in mine)
+            self.coalesced += len(others)
+        return mine, others
+
+    def _land(self, answered: Iterable[tuple[str, Answer]]) -> None:
+        with self._lock:
+            for key, answer in answered:
+                self._flights.pop(key).set_result(answer)
+
+    def _crash(self, keys: Iterable[str], error: BaseException) -> None:
+        """Whoever waits for these questions fails with the caller who asked them."""
+        with self._lock:
+            for key in keys:
+                if flight := self._flights.pop(key, None):
+                    flight.set_exception(error)
 
     def recommender(self) -> Recommender:
         """The target behind this door, for attacks: every query is counted, stored and held to the budget."""
@@ -225,13 +256,14 @@ class Gateway:
 
     def _charge(self, answers: Sequence[Answer]) -> None:
         total = sum((a.usage for a in answers), Usage())
-        self._usage = replace(
-            self._usage,
-            queries=self._usage.queries + len(answers),
-            prompt_tokens=self._usage.prompt_tokens + total.prompt_tokens,
-            completion_tokens=self._usage.completion_tokens + total.completion_tokens,
-            seconds=self._usage.seconds + total.seconds,
-        )
+        with self._lock:
+            self._usage = replace(
+                self._usage,
+                queries=self._usage.queries + len(answers),
+                prompt_tokens=self._usage.prompt_tokens + total.prompt_tokens,
+                completion_tokens=self._usage.completion_tokens + total.completion_tokens,
+                seconds=self._usage.seconds + total.seconds,
+            )
 
     def _check_budget(self, requests: Sequence[Request]) -> None:
         usage, budget = self._usage, self.budget

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -454,3 +455,48 @@ def test_answers_in_flight_are_stored_before_an_error_is_raised(store: Store) ->
     with pytest.raises(TargetError, match="broken for good"):
         door.ask(asks(3))
     assert store.outcomes(door.run) == {"ok": 2}
+
+
+def test_equal_questions_of_two_threads_are_asked_once(store: Store) -> None:
+    asking, go_on = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def slow(asked: Request) -> Answer:
+        calls.append(1)
+        asking.set()
+        assert go_on.wait(timeout=30)
+        return first_candidates(asked)
+
+    door = gateway(Scripted(slow), store)
+    question = [Ask(request())]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first = pool.submit(door.ask, question)
+        assert asking.wait(timeout=30)
+        second = pool.submit(door.ask, question)
+        # The second caller waits for the first one's answer; let it get there, then let the target answer.
+        while not door.coalesced:
+            assert not second.done()
+        go_on.set()
+        assert first.result(timeout=30) == second.result(timeout=30)
+    assert len(calls) == 1
+
+
+def test_a_failure_reaches_whoever_waits_for_the_same_question(store: Store) -> None:
+    asking, go_on = threading.Event(), threading.Event()
+
+    def broken(asked: Request) -> Answer:
+        asking.set()
+        assert go_on.wait(timeout=30)
+        raise TargetError("target: gone for good")
+
+    door = gateway(Scripted(broken), store)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first = pool.submit(door.ask, [Ask(request())])
+        assert asking.wait(timeout=30)
+        second = pool.submit(door.ask, [Ask(request())])
+        while not door.coalesced:
+            assert not second.done()
+        go_on.set()
+        for caller in (first, second):
+            with pytest.raises(TargetError, match="gone for good"):
+                caller.result(timeout=30)
