@@ -120,6 +120,7 @@ class Gateway:
         price: Price = Price(),
         retry: Retry | None = None,
         max_concurrency: int = 16,
+        eager: bool = False,
         version: str | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -133,6 +134,7 @@ class Gateway:
             price: what tokens cost, for the money budget.
             retry: how failures are asked again.
             max_concurrency: most calls in flight, for targets that allow several.
+            eager: whether to start with that many; an endpoint of somebody else is felt out from four upwards.
             version: the owner's word that equal versions answer alike; lets answers be reused across runs for a target
                 without a fingerprint.
             progress: called after every batch.
@@ -145,6 +147,7 @@ class Gateway:
         self.price = price
         self.retry = retry or Retry()
         self.max_concurrency = max_concurrency if self.info.concurrent else 1
+        self.eager = eager
         self.progress = progress
         identity = self.info.fingerprint or (f"{self.info.name}@{version}" if version else f"run:{run}")
         self._scope = hashlib.sha256(identity.encode()).hexdigest()
@@ -293,7 +296,7 @@ class Gateway:
         self, batches: Sequence[list[str]], distinct: dict[str, Ask]
     ) -> Iterator[tuple[list[str], list[Answer]]]:
         """Yield (keys, answers) as batches complete. Batches in flight are awaited before an error is raised."""
-        limiter = _Adaptive(self.max_concurrency)
+        limiter = _Adaptive(self.max_concurrency, start=self.max_concurrency if self.eager else 4)
         waiting = iter(batches)
         flying: dict[Future[list[Answer]], list[str]] = {}
         stop: Exception | None = None
@@ -393,9 +396,9 @@ class _Door:
 class _Adaptive:
     """Concurrency that grows by one after a round without complaint and shrinks by a fifth on a 429 (AIMD)."""
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, start: int = 4) -> None:
         self._ceiling = ceiling
-        self._limit = float(min(4, ceiling))
+        self._limit = float(min(start, ceiling))
         self._clean = 0
         self._cooling_until = 0.0
         self._lock = threading.Lock()

@@ -381,6 +381,7 @@ def _gateway(run: str, store: Store, prepared: Prepared, progress: OnProgress | 
         budget=Budget(**prepared.config.budget.model_dump()),
         price=Price(**block.price.model_dump()) if block else Price(),
         max_concurrency=concurrency,
+        eager=execution.engine == "ray",
         version=block.version if block else None,
         progress=progress,
     )
