@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -28,6 +29,9 @@ from audit.types import Answer, Request, Usage
 
 _CHUNK = 64
 """Requests per stored batch when the target sets no batch size: small enough that a kill loses little."""
+
+_WINDOW = 2048
+"""Questions that a stream holds in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,24 @@ class Gateway:
             raise
         found.update((key, flight.result()) for key, flight in others.items())
         return [found[k] for k in keys]
+
+    def stream(self, asks: Iterable[Ask], *, label: str = "") -> Iterator[Answer]:
+        """As `ask`, but lazily: memory does not grow with the number of questions.
+
+        Yields:
+            One Answer per Ask, in order. A question that is far behind its equal is read from the store again.
+        """
+        questions = iter(asks)
+        # Whole batches, so that they are cut at the same places as by `ask`.
+        size = self.info.batch_size or _CHUNK
+        window = size * max(1, _WINDOW // size)
+        while chunk := list(islice(questions, window)):
+            yield from self.ask(chunk, label=label)
+
+    def fetch(self, asks: Iterable[Ask], *, label: str = "") -> None:
+        """See to it that every question is answered in the store."""
+        for _ in self.stream(asks, label=label):
+            pass
 
     def _claim(self, keys: Sequence[str]) -> tuple[set[str], dict[str, Future[Answer]]]:
         """Split questions into those this caller asks and those another thread is asking already."""

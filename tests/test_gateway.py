@@ -500,3 +500,20 @@ def test_a_failure_reaches_whoever_waits_for_the_same_question(store: Store) -> 
         for caller in (first, second):
             with pytest.raises(TargetError, match="gone for good"):
                 caller.result(timeout=30)
+
+
+def test_a_stream_answers_in_order_and_asks_what_a_list_would(store: Store) -> None:
+    questions = [Ask(r) for r in requests(300)]
+    listing, streaming = Scripted(), Scripted()
+    listed = gateway(listing, store).ask(questions)
+    streamed = list(gateway(streaming, store).stream(iter(questions)))
+    assert [a.ids for a in streamed] == [a.ids for a in listed]
+    assert streaming.batches == listing.batches
+
+
+def test_a_stream_asks_only_as_far_as_it_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.gateway._WINDOW", 64)
+    target = Scripted(first_candidates)
+    stream = gateway(target, store).stream(Ask(r) for r in requests(300))
+    next(stream)
+    assert len(target.asked) == 64

@@ -64,7 +64,7 @@ class Quality:
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
         sheet = Sheet(context, ReportCard(INFO.id, context.level, INFO.controls), Output(), self.examples)
-        context.gateway.ask(self.plan(context), label=INFO.title)
+        context.gateway.fetch(self.plan(context), label=INFO.title)
         clean = context.ask(context.requests, label="Clean requests")
         if context.task == "rank":
             ranking.judge(sheet, clean)

@@ -121,7 +121,7 @@ class Robustness:
 
     def _run(self, context: Context, card: ReportCard, output: Output) -> None:
         arms = benign(context)
-        context.gateway.ask(plan(arms, context), label="Benign controls")
+        context.gateway.fetch(plan(arms, context), label="Benign controls")
         comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
         controls = {arm.id: Compared(arm, arm.answers(context)) for arm in arms}
         for control in controls.values():
@@ -156,7 +156,7 @@ class Robustness:
             stage = comparison.head(look.n)
             open_ = {name: attack for name, attack in attacks.items() if name not in found}
             foreseen = [a for attack in open_.values() for a in self._foreseen(attack, context, look.n)]
-            context.gateway.ask(foreseen, label=f"Attacks on {look.n} users")
+            context.gateway.fetch(foreseen, label=f"Attacks on {look.n} users")
             for name, attack in open_.items():
                 done[name] = self._attacked(attack, context, done.get(name), look.n)
                 cell, shown = ReportCard(INFO.id, look.level, INFO.controls), Output()
