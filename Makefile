@@ -29,7 +29,7 @@ audit: assets ## audit two LLM recommenders on 100 MovieLens-100K users; ends in
 	    --report reports/audit.html --report reports/audit.md
 
 test: assets ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP) ## lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

@@ -76,3 +76,13 @@ def ml100k() -> Dataset:
 def ml100k_core(ml100k: Dataset) -> Dataset:
     """Its iterative 5-core, on which the reference figures are measured."""
     return ml100k.k_core(5)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, on one worker, what shares something expensive: the loaded model, the Ray cluster."""
+    for item in items:
+        if item.get_closest_marker("llm"):
+            item.add_marker(pytest.mark.xdist_group("llm"))
+        elif item.path.stem == "test_replicas":
+            item.add_marker(pytest.mark.xdist_group("ray"))

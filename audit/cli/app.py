@@ -71,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 all pass, 1 a check failed, 2 bad input, 3 stopped before the end, 4 open and certainty asked.
     """
+    # Before torch is imported: threads that wait busily halve each other's speed when another process shares the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not end an audit
