@@ -195,7 +195,7 @@ def begin(prepared: Prepared, store: Store) -> Run:
         versions=versions(),
         seed=config.seed,
         policy=policy.model_dump(mode="json"),
-        notes=prepared.notes,
+        notes=(*prepared.notes, *getattr(prepared.target, "notes", ())),
     )
     return Run(record, store)
 

@@ -1,12 +1,15 @@
 """A causal language model on this machine as a recommender.
 
-Three ways to read a recommendation from it, by task and mode:
+Four ways to read a recommendation from it, by task and mode:
 
 - *yes/no* (`score`, or `rank` in the mode `score`): one prompt per candidate; the score is P(Yes), the softmax over the
   first-token logits of the two answers at the position after the prompt. The position is counted, never searched: a
   title may hold the word "Yes".
 - *labels* (`rank` in the mode `labels`): the candidates are listed as A, B, …; the next-token logits of the labels, at
   one position, rank them all in one forward pass. The score is the log-probability among the labels.
+- *titles* (`rank` in the mode `likelihood`): the log-probability of each candidate's title as the answer, all titles in
+  one pass. `likelihood` says once per target whether tokens are summed, which favours short titles, or averaged, which
+  favours long ones.
 - *text* (`rank` in the mode `generate`, and `answer`): greedy text, read back into items by `audit.grounding`.
 """
 
@@ -25,9 +28,11 @@ from audit.errors import ConfigError, TargetError
 from audit.target import Input, Insight, Rendered, TargetInfo
 from audit.targets import weights
 from audit.targets.hf_templates import INSTRUCTIONS, PARAPHRASES, RankMode, TemplateSource, choose
+from audit.targets.language_model import LanguageModel
 from audit.targets.lm import CausalLM
 from audit.targets.packing import Group
 from audit.targets.prompts import Piece, join, label
+from audit.targets.seq2seq import Seq2SeqLM
 from audit.targets.wrap import unparsable, unsupported
 from audit.types import TASKS, Answer, Catalog, Ranked, Request, Task, Usage, User, canonical_json
 
@@ -36,8 +41,13 @@ if TYPE_CHECKING:
 
     from audit.grounding import Grounder
 
-_Mode = Literal["labels", "text", "yes-no"]
-_RANK_MODES: Mapping[RankMode, _Mode] = {"labels": "labels", "generate": "text", "score": "yes-no"}
+_Mode = Literal["labels", "text", "yes-no", "titles"]
+_RANK_MODES: Mapping[RankMode, _Mode] = {
+    "labels": "labels",
+    "generate": "text",
+    "score": "yes-no",
+    "likelihood": "titles",
+}
 _LABELS = 100
 """Labels that are tried; few vocabularies hold more of them as one token."""
 
@@ -61,13 +71,16 @@ class _Asked:
 
 
 class HFTarget:
-    """A local causal language model, asked through templates.
+    """A local language model, asked through templates.
+
+    A causal model, or an encoder-decoder model such as T5, for which `plain` templates are right.
 
     Args:
         model: folder or hub name of the weights (safetensors, or GGUF with `gguf_file`), or a loaded model.
         catalog: where generated titles are looked up; None for the items of the request alone.
         tasks: what to offer, the main one first.
         rank_mode: how `rank` is read (see the module's text).
+        likelihood: `mean` or `sum` of a title's log-probabilities, for the rank mode `likelihood`.
         templates: other prompts by task.
         instructions: default wording by task.
         paraphrases: other wordings of the same instructions.
@@ -79,6 +92,7 @@ class HFTarget:
         adapter: folder of a PEFT adapter.
         revision: of the hub's repository.
         dtype: `float32`, `bfloat16` or `float16`; by default bfloat16 where the processor is fast at it.
+        max_cache_bytes: bound of the cache of what prompts share; by default 512 MiB.
         name: for reports.
 
     Raises:
@@ -88,11 +102,12 @@ class HFTarget:
 
     def __init__(
         self,
-        model: str | Path | CausalLM,
+        model: str | Path | LanguageModel,
         *,
         catalog: Catalog | None = None,
         tasks: Sequence[Task] = TASKS,
         rank_mode: RankMode = "labels",
+        likelihood: Literal["mean", "sum"] = "mean",
         templates: Mapping[Task, TemplateSource] | None = None,
         instructions: Mapping[Task, str] | None = None,
         paraphrases: Mapping[Task, Sequence[str]] | None = None,
@@ -104,9 +119,10 @@ class HFTarget:
         adapter: str | Path | None = None,
         revision: str | None = None,
         dtype: str | None = None,
+        max_cache_bytes: int | None = None,
         name: str | None = None,
     ) -> None:
-        _check_options(tasks, rank_mode, answers, max_new_tokens, batch_size)
+        _check_options(tasks, rank_mode, likelihood, answers, max_new_tokens, batch_size)
         self._templates = choose(tasks, rank_mode, templates or {})
         by_task: dict[Task, _Mode] = {"rank": _RANK_MODES[rank_mode], "score": "yes-no", "answer": "text"}
         self._modes = {task: by_task[task] for task in tasks}
@@ -115,17 +131,18 @@ class HFTarget:
         self._expect_list = expect_list
         self._max_new_tokens = max_new_tokens
         self._batch_size = batch_size
-        if isinstance(model, CausalLM):
-            self.lm = model
+        self._likelihood = likelihood
+        if isinstance(model, LanguageModel):
+            self.lm: LanguageModel = model
         else:
             source = {"gguf_file": gguf_file, "adapter": adapter, "revision": revision, "dtype": dtype}
-            self.lm = CausalLM.of(weights.load(model, **cast(Any, source)))
+            self.lm = language_model(weights.load(model, **cast(Any, source)), max_cache_bytes=max_cache_bytes)
         self._first_tokens: dict[tuple[tuple[str, ...], str], tuple[int, ...]] = {}
         # Our paraphrases say what our instructions say, and not what somebody else's do.
         wordings = paraphrases or {t: p for t, p in PARAPHRASES.items() if t not in (instructions or {})}
         self.info = TargetInfo(
             # The last part of a path: where a folder lies on this machine does not belong into a report.
-            name=name or (type(self).__name__ if isinstance(model, CausalLM) else Path(model).name),
+            name=name or (type(self).__name__ if isinstance(model, LanguageModel) else Path(model).name),
             tasks=tuple(tasks),
             honours=frozenset[Input]().union(*(t.honours for t in self._templates.values())),
             reveals=frozenset(
@@ -143,12 +160,21 @@ class HFTarget:
     def __repr__(self) -> str:
         return f"HFTarget({self.info.name!r}, tasks={self.info.tasks})"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report should say about how this model is asked, one sentence each."""
+        titles = f"a title's score is the {self._likelihood} of its tokens' log-probabilities"
+        said = [titles if "titles" in self._modes.values() else "", self.lm.note]
+        return tuple(sentence for sentence in said if sentence)
+
     def _fingerprint(self) -> str | None:
         """Of weights files, templates, reading of answers, decoding, number type, and catalogue (where it is used)."""
         if not self.lm.identity:
             return None
         sources = {task: [mode, self._templates[task].source] for task, mode in self._modes.items()}
         decoding = ["greedy", self._max_new_tokens, self._expect_list, list(self._answers)]
+        if "titles" in self._modes.values():
+            decoding.append(self._likelihood)
         catalog = self._catalog.digest if self._catalog is not None and "text" in self._modes.values() else None
         parts = ["hf", self.lm.identity, sources, decoding, str(self.lm.dtype), catalog]
         return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
@@ -178,7 +204,8 @@ class HFTarget:
         prompts = [asked.prompts[0] for asked in self._encode(requests)]
         if not all(prompts):
             raise TargetError(f"{self.info.name}: a request has no prompt; it does: {', '.join(self.info.tasks)}")
-        return self.lm.continuation_logprobs(prompts, self.lm.encode(continuations))
+        scores = self.lm.score_continuations(prompts, [[c] for c in self.lm.encode(continuations)])
+        return [list(score.tokens) for (score,) in scores]
 
     def recommend(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer each request; one that cannot be asked (no candidates, too long) has the outcome `error`."""
@@ -191,7 +218,7 @@ class HFTarget:
                 answers[i] = flaw
             else:
                 open_by_mode.setdefault(self._modes[request.task], []).append(i)
-        ask = {"yes-no": self._yes_no, "labels": self._by_label, "text": self._in_words}
+        ask = {"yes-no": self._yes_no, "labels": self._by_label, "text": self._in_words, "titles": self._by_title}
         for mode, chosen in open_by_mode.items():
             started = time.perf_counter()
             found = ask[mode]([requests[i] for i in chosen], [asked[i] for i in chosen])
@@ -217,7 +244,7 @@ class HFTarget:
             known = request.task in self._modes
             texts.append([join(self._pieces(request, i)).text if known else "" for i in numbers])
         ids = iter(self.lm.encode([text for group in texts for text in group]))
-        return [_Asked([next(ids) for _ in group], _lead(group[0])) for group in texts]
+        return [_Asked([next(ids) for _ in group], self.lm.lead(group[0])) for group in texts]
 
     def _flaw(self, request: Request, asked: _Asked) -> Answer | None:
         """The answer to a request that cannot be asked; None for one that can."""
@@ -236,6 +263,8 @@ class HFTarget:
         longest = max(map(len, asked.prompts))
         limit = self.lm.limit
         room = self._max_new_tokens if mode == "text" else 0
+        if mode == "titles":
+            room = max(map(len, self._titles(request, asked)))
         if limit is not None and longest + room > limit:
             return Answer(
                 outcome="error",
@@ -266,6 +295,18 @@ class HFTarget:
         for request, tokens, logits in zip(requests, labels, self._logits(asked, columns), strict=True):
             scores = logits[0, [place[token] for token in tokens]].log_softmax(0).tolist()
             found.append((self._scored(request, scores, ties_by_id=False), 0))
+        return found
+
+    def _titles(self, request: Request, asked: _Asked) -> list[list[int]]:
+        return self.lm.encode([asked.lead + item.title for item in request.candidates or ()])
+
+    def _by_title(self, requests: Sequence[Request], asked: Sequence[_Asked]) -> list[tuple[Answer, int]]:
+        titles = [self._titles(request, a) for request, a in zip(requests, asked, strict=True)]
+        scored = self.lm.score_continuations([a.prompts[0] for a in asked], titles)
+        found = []
+        for request, scores in zip(requests, scored, strict=True):
+            values = [s.mean if self._likelihood == "mean" else s.sum for s in scores]
+            found.append((self._scored(request, values, ties_by_id=True), 0))
         return found
 
     def _logits(self, asked: Sequence[_Asked], columns: Sequence[int]) -> list[torch.Tensor]:
@@ -332,7 +373,7 @@ class HFTarget:
 
     def _most_labels(self) -> int:
         """How many leading labels are one token each."""
-        lead = _lead(join(self._pieces(Request(User(""), task="rank"), None)).text)
+        lead = self.lm.lead(join(self._pieces(Request(User(""), task="rank"), None)).text)
         taken: set[int] = set()
         for ids in self.lm.encode([lead + label(i) for i in range(_LABELS)]):
             if len(ids) != 1 or ids[0] in taken:
@@ -341,20 +382,29 @@ class HFTarget:
         return len(taken)
 
 
-def _lead(prompt: str) -> str:
-    return " " if prompt and not prompt[-1].isspace() else ""
+def language_model(loaded: weights.Loaded, *, max_cache_bytes: int | None = None) -> LanguageModel:
+    """A loaded model as what it is: causal, or an encoder with a decoder."""
+    kind: type[LanguageModel] = Seq2SeqLM if getattr(loaded.model.config, "is_encoder_decoder", False) else CausalLM
+    return kind.of(loaded, max_cache_bytes=max_cache_bytes)
 
 
 def _check_options(
-    tasks: Sequence[Task], rank_mode: str, answers: Sequence[str], max_new_tokens: int, batch_size: int
+    tasks: Sequence[Task],
+    rank_mode: str,
+    likelihood: str,
+    answers: Sequence[str],
+    max_new_tokens: int,
+    batch_size: int,
 ) -> None:
     for task in tasks:
         if task not in TASKS:
             raise ConfigError(f"target.tasks: {task!r} is not a task; use {', '.join(TASKS)}")
     if not tasks:
         raise ConfigError(f"target.tasks is empty; use some of {', '.join(TASKS)}")
-    if rank_mode not in ("labels", "generate", "score"):
-        raise ConfigError(f"target.rank_mode: {rank_mode!r} must be labels, generate or score")
+    if rank_mode not in _RANK_MODES:
+        raise ConfigError(f"target.rank_mode: {rank_mode!r} must be one of {', '.join(_RANK_MODES)}")
+    if likelihood not in ("mean", "sum"):
+        raise ConfigError(f"target.likelihood: {likelihood!r} must be mean or sum")
     if len(answers) != 2 or not all(answers):
         raise ConfigError(f"target.answers: {list(answers)} must be two words, the positive one first")
     if max_new_tokens < 1 or batch_size < 1:

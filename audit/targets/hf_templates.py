@@ -9,7 +9,7 @@ from audit.errors import ConfigError
 from audit.targets.prompts import Role, Template
 from audit.types import TASKS, Task
 
-RankMode = Literal["labels", "generate", "score"]
+RankMode = Literal["labels", "generate", "score", "likelihood"]
 """How a ranking is read from the model: see `audit.targets.hf`."""
 
 TemplateSource = Template | str | Sequence[Mapping[str, str]] | Mapping[str, Any]
@@ -49,6 +49,11 @@ TEMPLATES: Mapping[Task | RankMode, Template] = {
             "user",
             "{{instruction}}" + _CONTEXT + _CHOICES % "{{label}}. " + "\n\nAnswer with the letter of the best item.",
         ),
+        ("assistant", "The best item is"),
+    ),
+    "likelihood": Template.of_messages(
+        ("turns", ""),
+        ("user", "{{instruction}}" + _CONTEXT + "\n\nAnswer with the title of the best item."),
         ("assistant", "The best item is"),
     ),
     "generate": Template.of_messages(

@@ -1,4 +1,4 @@
-"""Reading a causal language model from disk or hub, and knowing it again.
+"""Reading a language model from disk or hub, and knowing it again.
 
 Safetensors folders, hub names and GGUF files, with an optional PEFT adapter. Pickled weights and remote code are
 refused: both run whatever their author wrote.
@@ -82,7 +82,10 @@ def load(
     library: Model = transformers
     try:
         tokenizer = library.AutoTokenizer.from_pretrained(source, **options)
-        model = library.AutoModelForCausalLM.from_pretrained(
+        kind = library.AutoModelForCausalLM
+        if not gguf_file and library.AutoConfig.from_pretrained(source, **options).is_encoder_decoder:
+            kind = library.AutoModelForSeq2SeqLM
+        model = kind.from_pretrained(
             source,
             dtype=getattr(torch, dtype) if dtype else fast_dtype(),
             trust_remote_code=False,

@@ -97,6 +97,44 @@ def test_labels_rank_by_the_next_token(target):
     assert answer.usage.prompt_tokens == target.count_tokens([request])[0] == len(target.lm.encode([prompt])[0])
 
 
+@pytest.mark.parametrize("likelihood", ["mean", "sum"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_titles_rank_by_their_likelihood(tiny_lm, likelihood, shared):
+    target = HFTarget(tiny_lm, rank_mode="likelihood", likelihood=likelihood)
+    tiny_lm.engine.__dict__["_probed"] = (shared, "")
+    request = ask("rank", FILMS, k=5)
+    prompt = target.lm.encode([target.render(request).text])[0]
+    expected = {}
+    for film in FILMS:
+        title = target.lm.encode([f" {film.title}"])[0]
+        with torch.inference_mode():
+            logits = target.lm.model(torch.tensor([[*prompt, *title]])).logits[0].log_softmax(-1)
+        told = [float(logits[len(prompt) - 1 + i, token]) for i, token in enumerate(title)]
+        expected[film.id] = sum(told) / (len(told) if likelihood == "mean" else 1)
+    answer = target.recommend([request])[0]
+    assert {e.item_id: e.score for e in answer.ranked} == pytest.approx(expected, abs=1e-4)
+    assert list(answer.ids) == sorted(expected, key=lambda i: -expected[i])
+    assert target.info.needs_candidates
+    assert target.info.max_candidates is None
+    assert target.notes == (f"a title's score is the {likelihood} of its tokens' log-probabilities",)
+
+
+def test_a_title_that_does_not_fit_behind_the_prompt_is_an_outcome(tiny_lm):
+    target = HFTarget(tiny_lm, rank_mode="likelihood")
+    short, long = target.recommend([ask("rank", [item]) for item in (FILMS[0], Item("x", "word " * 600))])
+    assert (short.outcome, long.outcome) == ("ok", "error")
+
+
+def test_a_model_that_cannot_share_prefixes_says_so():
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = tiny_model().config.to_dict() | {"sliding_window": 16, "model_type": "mistral"}
+    target = HFTarget(CausalLM(MistralForCausalLM(MistralConfig(**config)), tiny_tokenizer()))
+    (note,) = target.notes
+    assert "one prompt at a time" in note
+    assert HFTarget(CausalLM(tiny_model(), tiny_tokenizer())).notes == ()
+
+
 def test_k_cuts_a_ranking(target):
     assert len(target.recommend([ask("rank", FILMS, k=2)])[0].ranked) == 2
 
@@ -111,10 +149,10 @@ def test_more_candidates_than_labels_is_said(target):
     assert target.recommend([ask("rank", items[:-1])])[0].outcome == "ok"
 
 
-@pytest.mark.parametrize("by_row", [True, False])
-def test_greedy_text_equals_one_step_at_a_time(target, by_row):
-    assert target.lm._keeps_rows
-    target.lm.__dict__["_keeps_rows"] = by_row
+@pytest.mark.parametrize("shared", [True, False])
+def test_greedy_text_equals_one_step_at_a_time(target, shared):
+    assert target.lm.engine.works
+    target.lm.engine.__dict__["_probed"] = (shared, "")
     prompts = target.lm.encode(["the movies", "Toy Story (1995); Up", "A"])
     for prompt, found in zip(prompts, target.lm.generate(prompts, max_new_tokens=8), strict=True):
         ids = list(prompt)
@@ -135,10 +173,10 @@ def test_a_text_does_not_depend_on_the_batch_even_in_bfloat16(tiny_folder):
     assert len({tuple(t) for t in together}) > 1
 
 
-@pytest.mark.parametrize("by_row", [True, False])
-def test_generation_stops_at_the_end_token_and_lets_the_others_go_on(tiny_lm, by_row):
-    assert tiny_lm._keeps_rows
-    tiny_lm.__dict__["_keeps_rows"] = by_row
+@pytest.mark.parametrize("shared", [True, False])
+def test_generation_stops_at_the_end_token_and_lets_the_others_go_on(tiny_lm, shared):
+    assert tiny_lm.engine.works
+    tiny_lm.engine.__dict__["_probed"] = (shared, "")
     prompts = tiny_lm.encode(["the movies", "Toy Story (1995); Up", "A", "Heat"])
     free = tiny_lm.generate(prompts, max_new_tokens=6)
     tiny_lm.__dict__["_ends"] = frozenset({free[0][2]})
@@ -233,10 +271,11 @@ def test_a_prompt_beyond_the_models_length_is_an_outcome(target):
 
 def test_scores_that_are_not_finite_are_an_outcome(target):
     target.lm.model.model.norm.weight.data.fill_(float("nan"))
-    target.lm.__dict__["_packs"] = True
-    answer = target.recommend([ask()])[0]
-    assert answer.outcome == "error"
-    assert "not finite" in answer.detail
+    for works in (True, False):
+        target.lm.engine.__dict__["_probed"] = (works, "")
+        answer = target.recommend([ask()])[0]
+        assert answer.outcome == "error"
+        assert "not finite" in answer.detail
 
 
 def test_logprobs_are_those_of_a_plain_forward(target):
@@ -310,6 +349,7 @@ def test_answers_that_begin_alike_are_refused(tiny_lm):
         ({"tasks": ()}, "empty"),
         ({"rank_mode": "dice"}, "'dice' must be"),
         ({"answers": ("Yes",)}, "two words"),
+        ({"likelihood": "median"}, "mean or sum"),
         ({"max_new_tokens": 0}, "at least 1"),
         ({"templates": {"score": [{"role": "user"}]}}, "needs `role:` and `content:`"),
         ({"templates": {"score": [{"role": "bard", "content": "x"}]}}, "'bard' must be one of"),

@@ -327,10 +327,20 @@ class _Trainer:
         tensors = {name: tensor.detach().bfloat16().contiguous() for name, tensor in state.items()}
         partial = out / ".adapter.partial"
         save_file(tensors, partial, metadata={"format": "pt"})
-        config = self.lm.model.peft_config["default"].to_dict()
-        config |= {"base_model_name_or_path": BASE_NAME, "inference_mode": True}
-        config["target_modules"] = sorted(config["target_modules"])
-        (out / "adapter_config.json").write_text(json.dumps(config, indent=2, default=str) + "\n", encoding="utf-8")
+        told = self.lm.model.peft_config["default"]
+        # Only what the adapter needs, so that older releases of PEFT read it too.
+        config = {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": BASE_NAME,
+            "inference_mode": True,
+            "r": told.r,
+            "lora_alpha": told.lora_alpha,
+            "lora_dropout": told.lora_dropout,
+            "bias": told.bias,
+            "target_modules": sorted(told.target_modules),
+        }
+        (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         partial.replace(out / "adapter_model.safetensors")
 
 

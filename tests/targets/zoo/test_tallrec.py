@@ -231,7 +231,7 @@ def test_the_shipped_adapter_is_small_and_declares_itself(shipped):
 @pytest.mark.llm
 def test_the_shipped_adapter_knows_films_and_listens_to_the_user(shipped, ml100k):
     groups = window_groups(ml100k, "test")[::40]
-    report = evaluate(shipped, ml100k, rng=np.random.default_rng(0), limit=20)
+    report = evaluate(shipped, ml100k, rng=np.random.default_rng(0), limit=10)
     assert report["scores"]["model"]["auc"]["estimate"] > 0.55
     group = groups[0]
     request = tallrec.question(group.user, group.history, group.targets)

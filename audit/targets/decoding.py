@@ -1,0 +1,33 @@
+"""Greedy text from any causal model, one prompt at a time: for those that the prefix-sharing engine does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from audit.targets.packing import Tokens
+from audit.targets.weights import Model
+
+
+def greedy(base: Model, prompt: Tokens, *, max_new_tokens: int, ends: Collection[int]) -> list[int]:
+    """The likeliest continuation, token by token, without the end token.
+
+    Args:
+        base: a model with a language head; its own kind of cache is used, whatever that is.
+        prompt: not empty.
+        max_new_tokens: longest continuation.
+        ends: token ids that end it.
+    """
+    import torch
+
+    with torch.inference_mode():
+        written = base.generate(
+            input_ids=torch.tensor([list(prompt)], device=base.device),
+            attention_mask=torch.ones((1, len(prompt)), dtype=torch.long, device=base.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=sorted(ends) or None,
+            pad_token_id=min(ends, default=0),
+        )[0, len(prompt) :].tolist()
+    end = next((i for i, token in enumerate(written) if token in ends), len(written))
+    return [int(token) for token in written[:end]]
