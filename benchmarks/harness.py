@@ -33,7 +33,7 @@ def _row(name: str, what: str, ours: float, other: float, unit: str) -> Row:
 
 
 def _peak() -> float:
-    """Peak resident memory of this process in MB. (`ru_maxrss` would count the parent's, from before the exec.)"""
+    """Peak resident memory of this process in MB; `ru_maxrss` would count the parent's, from before the exec."""
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
 
 

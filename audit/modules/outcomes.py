@@ -51,7 +51,7 @@ class RankOutcomes:
 def _losses(a: RankOutcomes, b: RankOutcomes, loss: Callable[[Names, Names], float]) -> Floats:
     return np.array(
         [
-            loss(x, y) if va and vb else float(va or vb)
+            (0.0 if x == y else loss(x, y)) if va and vb else float(va or vb)
             for x, y, va, vb in zip(a.lists, b.lists, a.valid, b.valid, strict=True)
         ],
         dtype=np.float64,
