@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit test check format clean
+.PHONY: help install assets audit postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,7 +28,13 @@ audit: assets ## audit two LLM recommenders on 100 MovieLens-100K users; ends in
 	$(BIN)/recaudit run examples/audits/tallrec.yaml examples/audits/smollm2-ranker.yaml --no-gate \
 	    --report reports/audit.html --report reports/audit.md
 
-test: assets ## run the tests
+postgres: # the store is tested on a real server, which the tests start themselves
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	else echo "PostgreSQL is not installed, so its tests will be skipped; install your system's package 'postgresql'"; fi
+
+test: assets postgres ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP) ## lint, types, and the direction of imports
@@ -40,6 +46,9 @@ check: $(STAMP) ## lint, types, and the direction of imports
 format: $(STAMP) ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: assets ## measure every claim of speed; writes benchmarks/latest.json and docs/performance.md
+	$(BIN)/python -m benchmarks
 
 clean: ## remove what the tools wrote, but no stored run
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

@@ -15,10 +15,19 @@ from urllib.parse import quote
 _BINARIES = "/usr/lib/postgresql"
 
 
-def _tool(name: str) -> str:
+def installed() -> bool:
+    """Whether there is a server to start."""
+    return _found("initdb") is not None
+
+
+def _found(name: str) -> str | None:
     """The newest installed version of a server program."""
     versions = sorted(Path(_BINARIES).glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
-    found = str(versions[-1]) if versions else shutil.which(name)
+    return str(versions[-1]) if versions else shutil.which(name)
+
+
+def _tool(name: str) -> str:
+    found = _found(name)
     if found is None:
         raise RuntimeError(f"PostgreSQL's {name} is not installed; install Debian's package `postgresql`")
     return found

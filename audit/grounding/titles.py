@@ -174,9 +174,11 @@ def _mend_encoding(title: str) -> str:
         return title
     for codec in ("cp1252", "latin-1"):
         try:
-            return title.encode(codec).decode("utf-8")
+            mended = title.encode(codec).decode("utf-8")
         except UnicodeError:
             continue
+        if any(c.isalnum() for c in mended):  # else it only looked like mangled UTF-8
+            return mended
     return title
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audit.grounding import normalise
@@ -92,6 +92,7 @@ def test_numbers_share_a_scale() -> None:
 
 
 @given(st.text(max_size=80))
+@example("\u00cc\u0080")  # a letter and a control character that happen to be the UTF-8 of a lone accent
 def test_any_text_has_a_normal_form(title: str) -> None:
     found = normalise(title)
     assert found.text == found.text.strip()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_world
 from helpers import Scripted, write_world
+from world import make_world
 
 from audit.run import Run
 from audit.runner import prepare, run_audit
