@@ -48,6 +48,7 @@ format: $(STAMP) ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 bench: assets ## measure every claim of speed; writes benchmarks/latest.json and docs/performance.md
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what the tools wrote, but no stored run

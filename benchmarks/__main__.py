@@ -22,9 +22,9 @@ def suites() -> Iterator[Callable[[], list[Row]]]:
     from benchmarks import harness
 
     yield from (harness.cached_answers, harness.bootstrap, harness.report, harness.memory)
-    from benchmarks import scoring
+    from benchmarks import scoring, textattack_loop
 
-    yield from (scoring.scoring, scoring.word_insertion, scoring.generation)
+    yield from (scoring.scoring, scoring.word_insertion, textattack_loop.textattack_loop, scoring.generation)
 
 
 def table(rows: list[Row]) -> str:
