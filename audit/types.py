@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -471,8 +471,3 @@ class Case:
     def unit(self) -> str:
         """The unit of inference: the user."""
         return self.request.user.id
-
-
-def titles(items: Sequence[Item]) -> list[str]:
-    """Titles of the items, in order."""
-    return [item.title for item in items]

@@ -106,14 +106,16 @@ class Panel:
         p = mde = None
         if floors is not None:
             width = bounds[1] - bounds[0]
-            effect = stats.paired_difference(values, floors, rng=rng, level=level, bounds=(-width, width))
+            effect = stats.paired_difference(
+                values, floors, rng=rng, level=level, resamples=self.card.resamples, bounds=(-width, width)
+            )
             p = self.tested(stats.paired_permutation(values, floors, rng=rng, alternative="greater"))
             mde = mde_of(values - floors)
         kept = values if floors is None else values - floors
         self.card.add(
             metric,
             self.titled(what),
-            stats.mean_interval(values, rng=rng, level=level, bounds=bounds),
+            stats.mean_interval(values, rng=rng, level=level, resamples=self.card.resamples, bounds=bounds),
             n=len(values),
             direction="higher_is_worse",
             params=self.params,
@@ -177,7 +179,9 @@ class Panel:
             if single:
                 effect = stats.paired_rate_difference(only_attack, only_floor, n, level)
             elif n > 1:
-                effect = stats.ratio_interval(happened - benign, trials, rng=rng, level=level)
+                effect = stats.ratio_interval(
+                    happened - benign, trials, rng=rng, level=level, resamples=self.card.resamples
+                )
             # Gains are shown beside the flips, not tested: the question is what an attack costs.
             if direction == "neither":
                 pass
@@ -192,7 +196,7 @@ class Panel:
         self.card.add(
             metric,
             self.titled(what),
-            stats.cluster_rate(happened, trials, rng=rng, level=level),
+            stats.cluster_rate(happened, trials, rng=rng, level=level, resamples=self.card.resamples),
             n=n,
             direction=direction,
             params=self.params,

@@ -67,12 +67,14 @@ def _asr(panel: Panel, clean: RankOutcomes, after: RankOutcomes, base: RankOutco
     panel.card.add(
         "asr",
         title,
-        stats.relative_drop(clean.ndcg, after.ndcg, rng=panel.rng("asr"), level=level),
+        stats.relative_drop(clean.ndcg, after.ndcg, rng=panel.rng("asr"), level=level, resamples=panel.card.resamples),
         n=len(clean.ndcg),
         direction="higher_is_worse",
         params=panel.params,
         floor=float(1 - base.ndcg.sum() / clean.ndcg.sum()),
-        effect=stats.ratio_interval(base.ndcg - after.ndcg, clean.ndcg, rng=panel.rng("asr/effect"), level=level),
+        effect=stats.ratio_interval(
+            base.ndcg - after.ndcg, clean.ndcg, rng=panel.rng("asr/effect"), level=level, resamples=panel.card.resamples
+        ),
         note=panel.noted(f"NDCG@{k} {clean.ndcg.mean():.3f} → {after.ndcg.mean():.3f}"),
         evidence=panel.evidence,
     )

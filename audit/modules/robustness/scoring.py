@@ -73,9 +73,25 @@ def _drop(
     clean, after, base = sides
     labels, users, level = clean.labels[rows], clean.users[rows], panel.card.level
     try:
-        estimate = difference(clean.scores[rows], after.scores[rows], labels, users, rng=panel.rng(metric), level=level)
+        estimate = difference(
+            clean.scores[rows],
+            after.scores[rows],
+            labels,
+            users,
+            rng=panel.rng(metric),
+            level=level,
+            resamples=panel.card.resamples,
+        )
         effect = (
-            difference(base.scores[rows], after.scores[rows], labels, users, rng=panel.rng(metric), level=level)
+            difference(
+                base.scores[rows],
+                after.scores[rows],
+                labels,
+                users,
+                rng=panel.rng(metric),
+                level=level,
+                resamples=panel.card.resamples,
+            )
             if base
             else None
         )
