@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attacks.places import insertable
 from audit.attack import AttackInfo, Perturbation, ThreatModel
 from audit.edits import Edit, HistoryInsert, Zone
 from audit.target import Input, TargetInfo
@@ -26,6 +27,7 @@ class RandomItems(Perturbation):
     items: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.items < 1:
             raise ValueError(f"items: {self.items} must be at least 1")
 
@@ -47,8 +49,7 @@ class RandomItems(Perturbation):
     ) -> tuple[Edit, ...]:
         """Insert up to `items` events; fewer when the catalogue has no more to offer."""
         history = request.user.history
-        taken = avoid | {e.item.id for e in history} | {c.id for c in request.candidates or ()}
-        free = [item for item in self.catalog.items_in_order if item.id not in taken]
+        free = insertable(self.catalog, avoid, request)
         ratings = [e.rating for e in history if e.rating is not None]
         edits: list[Edit] = []
         for index in rng.permutation(len(free))[: self.items]:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from attacks.places import title_words
 from audit.attack import AttackInfo, Perturbation, ThreatModel, writable_text
 from audit.edits import Edit, TextEdit, Zone, read_text
 from audit.target import Input, TargetInfo
@@ -28,6 +29,7 @@ class RandomWords(Perturbation):
     words: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.words < 1:
             raise ValueError(f"words: {self.words} must be at least 1")
 
@@ -46,8 +48,7 @@ class RandomWords(Perturbation):
 
     @cached_property
     def _vocabulary(self) -> list[str]:
-        words = {w for item in self.catalog.items_in_order for w in re.findall(r"[^\W\d_]{2,}", item.title)}
-        return sorted(words)
+        return title_words(self.catalog.items_in_order)
 
     def craft(
         self, request: Request, target: TargetInfo, avoid: frozenset[str], rng: np.random.Generator

@@ -44,6 +44,7 @@ class Typos(Perturbation):
     words: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.words < 1:
             raise ValueError(f"words: {self.words} must be at least 1")
 
