@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -184,12 +185,13 @@ class Gateway:
 
     # Asking -------------------------------------------------------------------------------------------------------
 
-    def ask(self, asks: Sequence[Ask], *, label: str = "") -> list[Answer]:
+    def ask(self, asks: Sequence[Ask], *, label: str = "", lean: bool = False) -> list[Answer]:
         """Answer every question, in order.
 
         Args:
             asks: the questions; equal ones are asked once, also when another thread is asking one just now.
             label: what they are for, shown with the progress.
+            lean: store the answers without their requests, which then no evidence can show.
 
         Returns:
             One Answer per Ask. A question that failed for good is an Answer with outcome `error`.
@@ -215,6 +217,7 @@ class Gateway:
                 self.store.put_answers(
                     self.run,
                     [(k, distinct[k].request, distinct[k].repeat, a) for k, a in zip(batch, answers, strict=True)],
+                    bodies=not lean,
                 )
                 found.update(zip(batch, answers, strict=True))
                 self._land(zip(batch, answers, strict=True))
@@ -267,9 +270,20 @@ class Gateway:
                 if flight := self._flights.pop(key, None):
                     flight.set_exception(error)
 
-    def recommender(self) -> Recommender:
-        """The target behind this door, for attacks: every query is counted, stored and held to the budget."""
-        return _Door(self)
+    def recommender(self, label: str = "") -> Recommender:
+        """The target behind this door, for attacks: every query is counted, stored and held to the budget.
+
+        What is asked through it is stored lean: ask again through `ask`, as a repeat, what evidence should show.
+        """
+        return _Door(self, label)
+
+    def recall(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON was kept
+        """What this run kept under a name; None if nothing."""
+        return self.store.search(self.run, name)
+
+    def keep(self, name: str, body: object) -> None:
+        """Keep JSON-compatible data for this run, so that a resumed run finds it."""
+        self.store.save_search(self.run, name, body)
 
     def usage(self) -> RunUsage:
         """What the run has cost so far."""
@@ -402,17 +416,23 @@ class Gateway:
 
 
 class _Door:
-    """A target as attacks see it."""
+    """A target as attacks see it: asked through the gateway, and as transparent as it is itself."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, label: str) -> None:
         self._gateway = gateway
+        self._label = label
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - white-box methods of whatever target it is
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._gateway.target, name)
 
     @property
     def info(self) -> TargetInfo:
         return self._gateway.info
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
-        return self._gateway.ask([Ask(r) for r in requests])
+        return self._gateway.ask([Ask(r) for r in requests], label=self._label, lean=True)
 
 
 class _Adaptive:

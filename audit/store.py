@@ -97,6 +97,16 @@ _values = sa.Table(
     sa.Column("module", sa.String(40), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
+# What attacks with a search have found so far, so that a resumed run does not search again.
+_searches = sa.Table(
+    "searches",
+    _metadata,
+    sa.Column("run", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
+)
+_LATER = (_values, _searches)
+"""Tables that stores of early versions lack; they are added when such a store is opened for writing."""
 sa.Index("answers_request", _answers.c.request, _answers.c.repeat)
 
 _CHUNK = 500
@@ -201,8 +211,9 @@ class Store:
     def _prepare(self) -> None:
         def prepare() -> int | None:
             found_tables = set(sa.inspect(self.engine).get_table_names())
-            if self._create and _values.name not in found_tables and "meta" in found_tables:
-                _values.create(self.engine, checkfirst=True)  # a store of an early version lacks it
+            if self._create and "meta" in found_tables:
+                for table in (t for t in _LATER if t.name not in found_tables):
+                    table.create(self.engine, checkfirst=True)
             if "meta" not in found_tables:
                 if not self._create:
                     raise StoreError(
@@ -367,16 +378,18 @@ class Store:
                 found[key] = Answer.from_dict(json.loads(body))
         return found
 
-    def put_answers(self, run: str, rows: Sequence[tuple[str, Request, int, Answer]]) -> None:
+    def put_answers(self, run: str, rows: Sequence[tuple[str, Request, int, Answer]], *, bodies: bool = True) -> None:
         """Store a batch of answers that this run paid for, in one transaction.
 
         Args:
             run: id of the run.
             rows: (key, request, repeat, answer) each.
+            bodies: whether the requests themselves are kept, for a person to open; an attack's search asks thousands
+                that nobody will.
         """
         if not rows:
             return
-        requests = [{"digest": r.digest, "body": canonical_json(r.to_dict())} for _, r, _, _ in rows]
+        requests = [{"digest": r.digest, "body": canonical_json(r.to_dict())} for _, r, _, _ in rows if bodies]
         answers = [
             {
                 "key": key,
@@ -390,7 +403,8 @@ class Store:
         asked = [_asked_row(run, key, answer.usage, fresh=True) for key, _, _, answer in rows]
 
         def work(db: sa.Connection) -> None:
-            db.execute(self._insert(_requests).on_conflict_do_nothing(), requests)
+            if requests:
+                db.execute(self._insert(_requests).on_conflict_do_nothing(), requests)
             answer = self._insert(_answers)
             mended = {"outcome": answer.excluded.outcome, "body": answer.excluded.body}
             # Another process may have stored the same answer; only an error gives way to a later answer.
@@ -490,6 +504,20 @@ class Store:
             for digest, repeat, body in self._read(statement):
                 found[(digest, repeat)] = Answer.from_dict(json.loads(body))
         return found
+
+    def search(self, run: str, name: str) -> Any:  # noqa: ANN401 - whatever JSON was saved
+        """What `save_search` saved under this name; None if nothing was."""
+        rows = self._read(sa.select(_searches.c.body).where(_searches.c.run == run, _searches.c.name == name))
+        return json.loads(rows[0][0]) if rows else None
+
+    def save_search(self, run: str, name: str, body: object) -> None:
+        """Keep what a search has found so far (JSON-compatible), in place of what was kept under this name."""
+        row = {"run": run, "name": name, "body": canonical_json(body)}
+        insert = self._insert(_searches)
+        kept = insert.on_conflict_do_update(
+            index_elements=[_searches.c.run, _searches.c.name], set_={"body": insert.excluded.body}
+        )
+        self._write("write", lambda db: db.execute(kept, [row]))
 
     # Findings and evidence ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ their loss and goes on (`docs/attacks/write-your-own.md`); anything else with `i
 
 from __future__ import annotations
 
-from audit.attack.attempt import Attempt, Stealth, Step, stealth, writable_text
+from audit.attack.attempt import Attempt, Found, Stealth, Step, stealth, writable_text
 from audit.attack.feedback import Feedback, feedback_for
 from audit.attack.perturbation import Perturbation
 from audit.attack.protocol import Attack
@@ -22,6 +22,7 @@ __all__ = [
     "Attempt",
     "Edits",
     "Feedback",
+    "Found",
     "Goal",
     "Hunt",
     "Job",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from audit.edits import Edit, SetAttribute, TextEdit, apply, read_text
+from audit.edits import Edit, SetAttribute, TextEdit, apply, from_dict, read_text, to_dict
 from audit.errors import EditError
 from audit.target import Input, TargetInfo
 from audit.types import Answer, Request
@@ -51,6 +52,42 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a search came to, without the answers: what is stored so that a resumed run need not search again.
+
+    Attributes:
+        edits: what it settled on.
+        queries: true queries spent.
+        trace: improvements on the way.
+    """
+
+    edits: tuple[Edit, ...]
+    queries: int = 0
+    trace: tuple[Step, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible form."""
+        return {
+            "edits": [to_dict(e) for e in self.edits],
+            "queries": self.queries,
+            "trace": [[s.queries, s.loss, [to_dict(e) for e in s.edits]] for s in self.trace],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Found:
+        """Inverse of `to_dict`."""
+        return cls(
+            tuple(from_dict(e) for e in data["edits"]),
+            data["queries"],
+            tuple(Step(q, loss, tuple(from_dict(e) for e in edits)) for q, loss, edits in data["trace"]),
+        )
+
+    def after(self, queries: int) -> tuple[Edit, ...]:
+        """The best edits seen within so many true queries; none before the first that could be read."""
+        return next((s.edits for s in reversed(self.trace) if s.queries <= queries), ())
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One attack on one request.
 
@@ -71,6 +108,11 @@ class Attempt:
     queries: int
     stealth: Stealth
     trace: tuple[Step, ...] = ()
+
+    @property
+    def found(self) -> Found:
+        """The attempt without its answers."""
+        return Found(self.edits, self.queries, self.trace)
 
 
 def writable_text(request: Request, target: TargetInfo) -> list[str]:

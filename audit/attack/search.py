@@ -60,6 +60,7 @@ class Probe:
             is about, the candidates and the history.
         budget: true queries the search may spend.
         rng: the search's own random stream.
+        target: the target itself, for white-box attacks, whose gradients (`audit.target`) are read beside the queries.
         spent: true queries so far.
     """
 
@@ -71,6 +72,7 @@ class Probe:
     avoid: frozenset[str]
     budget: int
     rng: np.random.Generator
+    target: Recommender
     spent: int = 0
 
     @property
@@ -120,14 +122,13 @@ class Search(ABC):
         skip: int = 0,
     ) -> Iterator[Attempt]:
         """Attack each request; see `Attack.run`. The first `skip` requests were attacked before and are left out."""
-        info = describe(target)
         streams = rng.spawn(len(requests))
         truths = objective.relevant or (frozenset[str](),) * len(requests)
         for start in range(skip, len(requests), self.group):
             chosen = range(start, min(start + self.group, len(requests)))
             clean = target.recommend([requests[i] for i in chosen])
             hunts = [
-                self._hunt(info, (requests[i],), (answer,), objective, (truths[i],), budget, streams[i])
+                self._hunt(target, (requests[i],), (answer,), objective, (truths[i],), budget, streams[i])
                 for i, answer in zip(chosen, clean, strict=True)
             ]
             drive(hunts, target)
@@ -165,13 +166,13 @@ class Search(ABC):
         """
         clean = tuple(target.recommend(requests))
         truths = objective.relevant or (frozenset[str](),) * len(requests)
-        hunt = self._hunt(describe(target), tuple(requests), clean, objective, truths, budget, rng)
+        hunt = self._hunt(target, tuple(requests), clean, objective, truths, budget, rng)
         drive([hunt], target)
         return hunt.result, hunt.probe.spent, tuple(hunt.trace)
 
     def _hunt(
         self,
-        info: TargetInfo,
+        target: Recommender,
         requests: tuple[Request, ...],
         clean: tuple[Answer, ...],
         objective: Objective,
@@ -179,7 +180,9 @@ class Search(ABC):
         budget: int,
         rng: np.random.Generator,
     ) -> Hunt:
-        known = [None if objective.label_free or not truth else truth for truth in truths]
+        info = describe(target)
+        hidden = objective.label_free or not objective.relevant
+        known = [None if hidden else truth for truth in truths]
         readers = tuple(
             feedback_for(info, request, answer, objective, truth, self.catalog)
             for request, answer, truth in zip(requests, clean, known, strict=True)
@@ -189,7 +192,7 @@ class Search(ABC):
             e.item.id for r in requests for e in r.user.history
         }
         avoid = about.union(shown, *truths)
-        probe = Probe(requests, clean, info, objective, about, avoid, budget, rng)
+        probe = Probe(requests, clean, info, objective, about, avoid, budget, rng, target)
         return Hunt(probe, readers, self.search(probe), self.info)
 
 
@@ -207,6 +210,7 @@ class Hunt:
         self._memory: dict[str, float] = {}
         self._asker: dict[str, Feedback] = {}
         self._when: dict[str, int] = {}
+        self._asks: list[list[Request]] = []
         self._best: Step | None = None
         if all(reader is None for reader in readers):
             steps.close()  # nothing to read: there is no such attack on this user
@@ -226,18 +230,17 @@ class Hunt:
 
     def questions(self) -> dict[str, Request]:
         """The distinct requests, by digest, that must be asked for what it waits for and that the budget allows."""
-        if not isinstance(self.waiting, Sequence):
-            return {}
+        tried: Sequence[Edits] = self.waiting if isinstance(self.waiting, Sequence) else ()
+        self._asks = [self._ask(edits) for edits in tried]
         fresh: dict[str, Request] = {}
-        for edits in self.waiting:
-            self._info.threat_model.check(edits)
-            asks = self._asks(edits)
+        for asks in self._asks:
             new = {a.digest: a for a in asks if a.digest not in self._memory and a.digest not in fresh}
             if self.probe.spent + len(fresh) + len(new) <= self.probe.budget:
                 fresh.update(new)
         return fresh
 
-    def _asks(self, edits: Edits) -> list[Request]:
+    def _ask(self, edits: Edits) -> list[Request]:
+        self._info.threat_model.check(edits)
         asks = []
         for reader, request in zip(self._readers, self.probe.requests, strict=True):
             if reader is not None:
@@ -254,12 +257,11 @@ class Hunt:
             self._memory[digest] = self._asker[digest].loss(answers[digest])
         losses = []
         starved = False
-        for edits in tried:
-            digests = [a.digest for a in self._asks(edits)]
-            starved = starved or any(d not in self._memory for d in digests)
-            losses.append(_mean([self._memory.get(d, UNREADABLE) for d in digests]))
+        for edits, asks in zip(tried, self._asks, strict=True):
+            starved = starved or any(a.digest not in self._memory for a in asks)
+            losses.append(_mean([self._memory.get(a.digest, UNREADABLE) for a in asks]))
             if edits and losses[-1] > (self._best.loss if self._best else UNREADABLE):
-                self._best = Step(max(self._when[d] for d in digests), losses[-1], edits)
+                self._best = Step(max(self._when[a.digest] for a in asks), losses[-1], edits)
                 self.trace.append(self._best)
         if starved:
             self._steps.close()
