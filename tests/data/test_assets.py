@@ -267,6 +267,8 @@ def test_derived_is_built_once_and_only_whole(wheel: Path, tmp_path: Path) -> No
 
 def test_the_real_table_is_pinned() -> None:
     for asset in assets.ASSETS.values():
+        if isinstance(asset, assets.Gathered):
+            continue
         for sha256 in (asset.sha256, *asset.members.values()):
             assert len(sha256) == 64
         for url in asset.urls.values():
