@@ -20,7 +20,7 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install RecAudit with its development tools
 
-assets: $(STAMP) ## fetch MovieLens-100K and SmolLM2 into the user's cache
+assets: $(STAMP) ## fetch MovieLens-100K, SmolLM2 and WordNet into the user's cache
 	$(BIN)/recaudit assets fetch
 
 audit: assets ## audit two LLM recommenders on 100 MovieLens-100K users; ends in reports/audit.html
@@ -48,7 +48,6 @@ format: $(STAMP) ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 bench: assets ## measure every claim of speed; writes benchmarks/latest.json and docs/performance.md
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what the tools wrote, but no stored run
