@@ -42,7 +42,12 @@ class Arm:
     @property
     def edited(self) -> int:
         """How many cases are changed, or asked again."""
-        return len(self.edits) if self.repeat else sum(bool(e) for e in self.edits)
+        return self.changed or (len(self.edits) if self.repeat else 0)
+
+    @property
+    def changed(self) -> int:
+        """How many cases have edits."""
+        return sum(bool(e) for e in self.edits)
 
     def head(self, n: int) -> Arm:
         """The same for the first n cases only."""

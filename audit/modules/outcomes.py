@@ -136,6 +136,18 @@ def score_outcomes(cases: Sequence[Case], answers: Sequence[Answer]) -> ScoreOut
     )
 
 
+def stacked(parts: Sequence[ScoreOutcomes]) -> ScoreOutcomes:
+    """Several outcomes of the same cases as one, such as the draws of one attack: each user has the rows of all."""
+    counts = np.cumsum([0, *(len(part.valid) for part in parts)])
+    return ScoreOutcomes(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.case + offset for part, offset in zip(parts, counts, strict=False)]),
+        np.concatenate([part.users for part in parts]),
+        np.concatenate([part.valid for part in parts]),
+    )
+
+
 def order_of(outcomes: ScoreOutcomes, cases: Sequence[Case]) -> RankOutcomes:
     """The order that the scores give to each case's candidates, for comparing orders.
 

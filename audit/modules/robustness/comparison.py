@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
+from audit.attack import Found
+from audit.findings import Param
 from audit.modules.arms import Arm
 from audit.modules.base import Context
 from audit.modules.outcomes import (
@@ -28,16 +30,33 @@ class Compared:
     Attributes:
         arm: the edits.
         answers: one per case.
-        queries: true queries that a search spent to find the edits.
+        found: what a search came to, one per case; empty where nothing was searched.
+        more: the same arm with other seeds.
+        params: what sets its findings apart from those of other arms of the same attack.
+        attack: registered name of the attack; empty for a benign control.
     """
 
     arm: Arm
     answers: Sequence[Answer]
-    queries: int = 0
+    found: tuple[Found, ...] = ()
+    more: tuple[Compared, ...] = ()
+    params: Mapping[str, Param] = field(default_factory=dict)
+    attack: str = ""
+
+    @property
+    def draws(self) -> tuple[Compared, ...]:
+        """The arm under each of its seeds."""
+        return (self, *self.more)
 
     def head(self, n: int) -> Compared:
         """The same for the first n cases only."""
-        return replace(self, arm=self.arm.head(n), answers=self.answers[:n])
+        return replace(
+            self,
+            arm=self.arm.head(n),
+            answers=self.answers[:n],
+            found=self.found[:n],
+            more=tuple(other.head(n) for other in self.more),
+        )
 
 
 @dataclass(frozen=True)
@@ -71,15 +90,6 @@ class Comparison:
         """The order that the clean scores give."""
         return order_of(self.scores, self.context.cases)
 
-    def losses(self, attacked: Compared) -> Floats:
-        """How much each case lost: NDCG@k for rankings, wrongly turned decisions for scores."""
-        cases = self.context.cases
-        if self.context.task == "rank":
-            return self.ranks.ndcg - rank_outcomes(cases, attacked.answers).ndcg
-        after = score_outcomes(cases, attacked.answers)
-        turned = (self.scores.right & ~after.right).astype(float)
-        return np.bincount(self.scores.case, weights=turned, minlength=len(cases)).astype(float)
-
     def unreadable(self, arm: Compared) -> list[int]:
         """Cases whose clean answer could be read and whose edited answer cannot."""
         if self.context.task == "rank":
@@ -106,6 +116,30 @@ class Comparison:
             for item, label in zip(case.request.candidates or (), case.labels, strict=True)
             if item.id in before and item.id in then and (before[item.id] > 0.5) != (then[item.id] > 0.5)
         )
+
+
+def losses(comparison: Comparison, draws: Sequence[Sequence[Answer]]) -> Floats:
+    """What each case lost, as a mean over draws.
+
+    NDCG@k for rankings; for scores, the share of the right decisions that turned wrong.
+
+    Args:
+        comparison: the clean side.
+        draws: answers to the edited requests, one list per draw, each with one answer per case.
+
+    Returns:
+        (cases,) losses; negative where the edits helped.
+    """
+    cases = comparison.context.cases
+    if comparison.context.task == "rank":
+        ndcg: Floats = np.mean([rank_outcomes(cases, answers).ndcg for answers in draws], axis=0)
+        return comparison.ranks.ndcg - ndcg
+    clean = comparison.scores
+    right = np.bincount(clean.case, weights=clean.right.astype(float), minlength=len(cases))
+    turned = [clean.right & ~score_outcomes(cases, answers).right for answers in draws]
+    wrong = [np.bincount(clean.case, weights=rows.astype(float), minlength=len(cases)) for rows in turned]
+    shares: Floats = np.mean(wrong, axis=0) / np.maximum(right, 1.0)
+    return shares
 
 
 def _rank(answer: Answer, item: str) -> str:

@@ -8,16 +8,18 @@ from functools import cached_property
 from typing import Any
 
 from audit import registry, stats
-from audit.attack import Attack, Goal, Objective, Perturbation
+from audit.attack import Attack
 from audit.edits import Zone, apply
-from audit.errors import ConfigError
 from audit.findings import Evidence
 from audit.gateway import Ask
-from audit.modules.arms import Arm, benign, plan
+from audit.modules.arms import benign, plan
 from audit.modules.base import Context, ModuleInfo, Output, build
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness import ranking, scoring
-from audit.modules.robustness.comparison import Compared, Comparison
+from audit.modules.robustness.advantage import advantages
+from audit.modules.robustness.cells import Cell, Labels, plan_cells
+from audit.modules.robustness.comparison import Compared, Comparison, losses
+from audit.modules.robustness.costs import COST_METRICS, costs, curve
 from audit.modules.robustness.panel import Panel
 from audit.stats import Look
 
@@ -35,11 +37,16 @@ INFO = ModuleInfo(
         "rbo_loss",
         "jaccard_loss",
         "invalid_rate",
+        "advantage",
+        *COST_METRICS,
     ),
     controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
 )
 
 DEFAULT_ATTACKS = ("typos", "random-words", "random-items", "negation")
+
+_OWN = ("budgets",)
+"""Options of an attack's block that are the module's, not the attack's."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +54,24 @@ class Robustness:
     """The module.
 
     Attributes:
-        attacks: names, or a mapping of names to options.
+        attacks: names, or a mapping of names to options. The option `budgets` of one attack replaces the module's.
+        budgets: true queries per user that each attack with a search may spend; it is run at each.
+        labels: `free` (the adversary works against the target's own clean answer), `known` (it knows the true next
+            items, as in the papers), or both.
+        seeds: how often each attack is run; its findings are means over them, with the user as unit.
+        search_users: how many users are searched; None for all.
+        champion: the attack that every other is compared with.
         examples: pieces of evidence kept per attack, worst first.
         sequential: whether an attack stops at a planned look once the policy can judge it. The looks share the error
             of 1 - level (see `audit.stats.looks`), so the intervals stay honest and become slightly wider.
     """
 
     attacks: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = DEFAULT_ATTACKS
+    budgets: Sequence[int] = (50,)
+    labels: Labels | Sequence[Labels] = "free"
+    seeds: int = 1
+    search_users: int | None = 30
+    champion: str | None = "cheatagent"
     examples: int = 50
     sequential: bool = True
     _built: dict[str, Attack] = field(default_factory=dict, compare=False, repr=False)
@@ -61,6 +79,20 @@ class Robustness:
     def __post_init__(self) -> None:
         for name in self.attacks:
             registry.load("attacks", name, where="modules.robustness.attacks")
+        for name, budgets in {"": self.budgets, **self._own_budgets}.items():
+            where = f"attacks.{name}.budgets" if name else "budgets"
+            wrong = [b for b in budgets if not isinstance(b, int) or b < (0 if name else 1)]
+            if wrong or not budgets:
+                raise ValueError(
+                    f"{where}: {list(budgets)} must be true queries per user, each at least {0 if name else 1}"
+                    + ("" if name else "; 0, a single draw, is for one attack: attacks: {NAME: {budgets: [0]}}")
+                )
+        for mode in self._modes:
+            if mode not in ("known", "free"):
+                raise ValueError(f"labels: {mode!r} must be known, free, or a list of both")
+        for option, value in (("seeds", self.seeds), ("search_users", self.search_users)):
+            if value is not None and value < 1:
+                raise ValueError(f"{option}: {value} must be at least 1")
 
     @property
     def info(self) -> ModuleInfo:
@@ -68,10 +100,21 @@ class Robustness:
         return INFO
 
     @cached_property
+    def _modes(self) -> tuple[Labels, ...]:
+        return (self.labels,) if isinstance(self.labels, str) else tuple(self.labels)
+
+    @cached_property
     def _options(self) -> Mapping[str, Mapping[str, Any]]:
         if isinstance(self.attacks, Mapping):
-            return {name: options or {} for name, options in self.attacks.items()}
+            blocks = {name: options or {} for name, options in self.attacks.items()}
+            return {name: {k: v for k, v in block.items() if k not in _OWN} for name, block in blocks.items()}
         return {name: {} for name in self.attacks}
+
+    @cached_property
+    def _own_budgets(self) -> Mapping[str, Sequence[int]]:
+        if not isinstance(self.attacks, Mapping):
+            return {}
+        return {name: options["budgets"] for name, options in self.attacks.items() if options and "budgets" in options}
 
     def _attack(self, name: str, context: Context) -> Attack:
         if name not in self._built:
@@ -81,32 +124,38 @@ class Robustness:
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
 
-    def _arm(self, attack: Perturbation, context: Context) -> Arm:
-        relevant = [case.relevant for case in context.cases]
-        rng = context.rng("attack", attack.info.id)
-        return Arm(
-            attack.info.id,
-            attack.info.title,
-            tuple(attack.craft_all(context.requests, context.info, relevant, rng)),
+    def _cells(self, context: Context) -> list[Cell]:
+        """The cells that can run on this target, attacks in their order."""
+        able = {
+            name: (self._attack(name, context), self._options[name])
+            for name in self._options
+            if self._attack(name, context).info.lacking(context.info, context.task) is None
+        }
+        return plan_cells(
+            able, budgets=self.budgets, own_budgets=self._own_budgets, labels=self._modes, seeds=self.seeds
         )
+
+    def _users(self, cell: Cell, context: Context) -> int:
+        searched = self.search_users if cell.budget and self.search_users is not None else len(context.cases)
+        return min(searched, len(context.cases))
 
     def plan(self, context: Context) -> list[Ask]:
         """Clean requests, benign controls, and every attack that needs no search.
 
         What an attack with a search will ask cannot be listed in advance; its declared cost is added by the runner.
         """
-        arms = benign(context)
-        for name in self._options:
-            attack = self._attack(name, context)
-            if isinstance(attack, Perturbation) and attack.info.lacking(context.info, context.task) is None:
-                arms.append(self._arm(attack, context))
-        return plan(arms, context)
+        asks = plan(benign(context), context)
+        for cell in self._cells(context):
+            asks += cell.foreseen(context, len(context.cases))
+        return asks
 
     def search_queries(self, context: Context) -> int:
-        """Most queries that attacks with a search may spend on these cases."""
-        attacks = [self._attack(name, context) for name in self._options]
-        able = [a for a in attacks if a.info.lacking(context.info, context.task) is None]
-        return sum(a.info.queries_per_request for a in able) * len(context.cases)
+        """Most queries that attacks with a search may spend on these cases, their answers before and after counted."""
+        return sum(
+            cell.seeds * self._users(cell, context) * (cell.budget + 2)
+            for cell in self._cells(context)
+            if not cell.planned
+        )
 
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
@@ -126,84 +175,66 @@ class Robustness:
         controls = {arm.id: Compared(arm, arm.answers(context)) for arm in arms}
         for control in controls.values():
             self._judge(self._panel(comparison, control, None, card, output))
-        able: dict[str, Attack] = {}
-        cells: dict[str, ReportCard] = {}
         for name in self._options:
             attack = self._attack(name, context)
             if reason := attack.info.lacking(context.info, context.task):
-                cells[name] = ReportCard(INFO.id, context.level, INFO.controls)
-                cells[name].skip("flip_rate", attack.info.title, reason, attack=name)
-            else:
-                able[name] = attack
-        cells |= self._cells(able, comparison, controls, output)
-        for name in self._options:
-            card.take(cells[name])
+                card.skip("flip_rate", attack.info.title, reason, attack=name)
+        cells = self._cells(context)
+        done, cards = self._attacked(cells, comparison, controls, output)
+        for cell in cells:
+            card.take(cards[cell.id])
+        if self.champion is not None:
+            advantages(self.champion, cells, done, comparison, card)
 
-    def _cells(
+    def _attacked(
+        self, cells: Sequence[Cell], comparison: Comparison, controls: Mapping[str, Compared], output: Output
+    ) -> tuple[dict[str, Compared], dict[str, ReportCard]]:
+        """Attack in planned looks; a cell that the policy can already judge is asked no further."""
+        context = comparison.context
+        done: dict[str, Compared] = {}
+        cards: dict[str, ReportCard] = {}
+        planned = {cell.id: self._looks(self._users(cell, context), context.level) for cell in cells}
+        for round_ in range(max((len(p) for p in planned.values()), default=0)):
+            open_ = [cell for cell in cells if cell.id not in cards]
+            asks = [a for cell in open_ for a in cell.foreseen(context, planned[cell.id][round_].n)]
+            context.gateway.fetch(asks, label="Attacks")
+            for cell in open_:
+                look = planned[cell.id][round_]
+                once = look if len(planned[cell.id]) > 1 else None
+                done[cell.id] = cell.attacked(context, look.n)
+                card, shown = self._cell(cell, done[cell.id], comparison.head(look.n), controls, once)
+                if not look.early or context.settled(card.findings):
+                    cards[cell.id] = card
+                    output.evidence += shown.evidence
+        return done, cards
+
+    def _looks(self, users: int, level: float) -> Sequence[Look]:
+        return stats.looks(users, level=level, fractions=(0.5, 1.0) if self.sequential else (1.0,))
+
+    def _cell(
         self,
-        attacks: Mapping[str, Attack],
+        cell: Cell,
+        compared: Compared,
         comparison: Comparison,
         controls: Mapping[str, Compared],
-        output: Output,
-    ) -> dict[str, ReportCard]:
-        """Attack in planned looks; an attack that the policy can already judge is asked no further."""
-        context = comparison.context
-        n = len(context.cases)
-        planned = stats.looks(n, level=context.level, fractions=(0.5, 1.0) if self.sequential else (1.0,))
-        found: dict[str, ReportCard] = {}
-        done: dict[str, Compared] = {}
-        for look in planned:
-            stage = comparison.head(look.n)
-            open_ = {name: attack for name, attack in attacks.items() if name not in found}
-            foreseen = [a for attack in open_.values() for a in self._foreseen(attack, context, look.n)]
-            context.gateway.fetch(foreseen, label=f"Attacks on {look.n} users")
-            for name, attack in open_.items():
-                done[name] = self._attacked(attack, context, done.get(name), look.n)
-                cell, shown = ReportCard(INFO.id, look.level, INFO.controls), Output()
-                if done[name].arm.edited:
-                    floor = _floor(attack.info.threat_model.zones, controls).head(look.n)
-                    once = look if len(planned) > 1 else None
-                    self._judge(self._panel(stage, done[name], floor, cell, shown, once))
-                elif not look.early:
-                    cell.skip(
-                        "flip_rate", attack.info.title, f"{name} found nothing to edit in any request", attack=name
-                    )
-                if not look.early or context.settled(cell.findings):
-                    found[name] = cell
-                    output.evidence += shown.evidence
-        return found
+        look: Look | None,
+    ) -> tuple[ReportCard, Output]:
+        level = comparison.context.level if look is None else look.level
+        card, shown = ReportCard(INFO.id, level, INFO.controls), Output()
+        if not any(draw.arm.changed for draw in compared.draws):
+            reason = f"{cell.name} found nothing to edit in any request"
+            card.skip("flip_rate", cell.title, reason, attack=cell.name, **cell.params)
+            return card, shown
+        floor = _floor(cell.attack.info.threat_model.zones, controls).head(len(comparison.clean))
+        panel = self._panel(comparison, compared, floor, card, shown, look)
+        self._judge(panel)
+        costs(panel)
+        if compared.found and (look is None or not look.early):
+            curve(panel, cell, comparison.context)
+        return card, shown
 
     def _judge(self, panel: Panel) -> None:
         (ranking if panel.comparison.context.task == "rank" else scoring).compare(panel)
-
-    def _foreseen(self, attack: Attack, context: Context, n: int) -> list[Ask]:
-        return self._arm(attack, context).head(n).asks(context.head(n)) if isinstance(attack, Perturbation) else []
-
-    def _attacked(self, attack: Attack, context: Context, before: Compared | None, n: int) -> Compared:
-        """The attack on the first n cases, going on from what an earlier look did."""
-        if isinstance(attack, Perturbation):
-            arm = self._arm(attack, context).head(n)
-            return Compared(arm, arm.answers(context.head(n)))
-        start = len(before.answers) if before else 0
-        fresh = context.cases[start:n]
-        attempts = list(
-            attack.run(
-                context.gateway.recommender(),
-                [case.request for case in fresh],
-                Objective(Goal.DEGRADE, tuple(case.relevant for case in fresh)),
-                attack.info.queries_per_request,
-                context.rng("attack", attack.info.id, str(start)),
-            )
-        )
-        if len(attempts) != len(fresh):
-            raise ConfigError(
-                f"modules.robustness.attacks: {attack.info.id!r} made {len(attempts)} attempts on {len(fresh)} "
-                "requests; an attack must yield one attempt per request"
-            )
-        edits = (*(before.arm.edits if before else ()), *(a.edits for a in attempts))
-        answers = [*(before.answers if before else ()), *(a.after for a in attempts)]
-        queries = (before.queries if before else 0) + sum(a.queries for a in attempts)
-        return Compared(Arm(attack.info.id, attack.info.title, edits), answers, queries)
 
     def _panel(
         self,
@@ -215,8 +246,8 @@ class Robustness:
         look: Look | None = None,
     ) -> Panel:
         """Where the findings of one arm go, with the cases that lost most and those that became unreadable."""
-        losses = comparison.losses(arm)
-        worst = sorted((i for i, loss in enumerate(losses) if loss > 0), key=lambda i: (-losses[i], i))
+        lost = losses(comparison, [arm.answers])
+        worst = sorted((i for i, loss in enumerate(lost) if loss > 0), key=lambda i: (-lost[i], i))
         kept = worst if floor is not None else []
         return Panel(
             comparison,

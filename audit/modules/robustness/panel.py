@@ -44,18 +44,18 @@ class Panel:
         name = self.arm.arm.id
         params: dict[str, Param] = {"control": name}
         if self.floor is not None:
-            params = {"attack": name, "defense": None, "floor": self.floor.arm.id}
+            params = {"attack": self.arm.attack, "defense": None, "floor": self.floor.arm.id}
         if self.comparison.context.task == "rank":
             params["k"] = self.comparison.context.cases[0].request.k
-        return params
+        return {**params, **self.arm.params}
 
     @cached_property
     def note(self) -> str:
         """How much was edited and searched."""
         arm, total = self.arm.arm, len(self.comparison.context.cases)
-        parts = [] if arm.repeat else [f"{arm.edited} of {total} requests edited"]
-        if self.arm.queries:
-            parts.append(f"{self.arm.queries:,} search queries")
+        parts = [] if arm.repeat and not arm.changed else [f"{arm.changed} of {total} requests edited"]
+        if len(self.arm.draws) > 1:
+            parts.append(f"mean of {len(self.arm.draws)} seeds")
         if self.look is not None and self.look.early:
             parts.append(f"settled at a planned look after {self.look.n} users, interval at {self.look.level:.2%}")
         return "; ".join(parts)
@@ -210,19 +210,28 @@ class Panel:
         )
 
     def invalid(self, clean: Bools, after: Bools) -> None:
-        """How many readable answers became unreadable: a bucket of its own, neither success nor robustness."""
+        """How many readable answers became unreadable: a bucket of its own, neither success nor robustness.
+
+        Args:
+            clean: (cases,) whether the clean answer could be read.
+            after: (draws, cases) whether the edited answer could.
+        """
         what = self.titled("answers that became unreadable")
         readable, lost = int(clean.sum()), int((clean & ~after).sum())
         if readable == 0:
             self.card.skip("invalid_rate", what, "no clean answer was readable", **self.params)
             return
+        level, rng = self.card.level, self.rng("invalid_rate")
+        trials = np.full(readable, len(after))
         self.card.add(
             "invalid_rate",
             what,
-            stats.wilson(lost, readable, self.card.level),
+            stats.cluster_rate(
+                (~after)[:, clean].sum(axis=0), trials, rng=rng, level=level, resamples=self.card.resamples
+            ),
             n=readable,
             direction="higher_is_worse",
             params=self.params,
-            note=f"{lost} of {readable}",
+            note=f"{lost} of {readable * len(after)}",
             evidence=self.unreadable,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from audit import stats
-from audit.modules.outcomes import RankOutcomes, rank_outcomes
+from audit.modules.outcomes import Floats, RankOutcomes, rank_outcomes
 from audit.modules.robustness.panel import Panel
 
 MIN_HITS = 10
@@ -22,41 +22,42 @@ def compare(panel: Panel) -> None:
     cases = panel.comparison.context.cases
     k = cases[0].request.k
     clean = panel.comparison.ranks
-    after = rank_outcomes(cases, panel.arm.answers)
+    afters = [rank_outcomes(cases, draw.answers) for draw in panel.arm.draws]
     base = rank_outcomes(cases, panel.floor.answers) if panel.floor else None
-    users = np.array([case.unit for case in cases])
+    ndcg = np.mean([after.ndcg for after in afters], axis=0)
     if base is not None:
-        _asr(panel, clean, after, base, k)
+        _asr(panel, clean, ndcg, base, k)
     floor_drop = clean.ndcg - base.ndcg if base else None
-    panel.mean("ndcg_drop", f"NDCG@{k} lost", clean.ndcg - after.ndcg, floor_drop, (-1.0, 1.0), among=clean.valid)
+    panel.mean("ndcg_drop", f"NDCG@{k} lost", clean.ndcg - ndcg, floor_drop, (-1.0, 1.0), among=clean.valid)
     # A list that became unreadable neither holds nor lacks the item: it is counted under invalid_rate, not here.
-    readable = clean.valid & after.valid & (base.valid if base else clean.valid)
+    seen = clean.valid & base.valid if base else clean.valid
+    readable = np.concatenate([seen & after.valid for after in afters])
+    hit = np.concatenate([after.hit for after in afters])
+    times = len(afters)
+    users, clean_hit = np.tile([case.unit for case in cases], times), np.tile(clean.hit, times)
+    floor_hit = np.tile(base.hit, times) if base else None
     panel.share(
         "flip_rate",
         f"clean hits lost from the first {k}",
-        readable & clean.hit,
-        ~after.hit,
-        ~base.hit if base else None,
+        readable & clean_hit,
+        ~hit,
+        ~floor_hit if floor_hit is not None else None,
         users,
         "higher_is_worse",
     )
-    if base is not None:
-        missed = readable & ~clean.hit
-        panel.share("gain_rate", "clean misses that became hits", missed, after.hit, base.hit, users, "neither")
-    for metric, what, moved, floor in (
-        ("rbo_loss", "order moved (1 − RBO)", clean.rbo_loss(after), clean.rbo_loss(base) if base else None),
-        (
-            "jaccard_loss",
-            "items exchanged (1 − Jaccard)",
-            clean.jaccard_loss(after),
-            clean.jaccard_loss(base) if base else None,
-        ),
+    if floor_hit is not None:
+        missed = readable & ~clean_hit
+        panel.share("gain_rate", "clean misses that became hits", missed, hit, floor_hit, users, "neither")
+    for metric, what, loss in (
+        ("rbo_loss", "order moved (1 − RBO)", RankOutcomes.rbo_loss),
+        ("jaccard_loss", "items exchanged (1 − Jaccard)", RankOutcomes.jaccard_loss),
     ):
-        panel.mean(metric, what, moved, floor, (0.0, 1.0), among=clean.valid)
-    panel.invalid(clean.valid, after.valid)
+        moved = np.mean([loss(clean, after) for after in afters], axis=0)
+        panel.mean(metric, what, moved, loss(clean, base) if base else None, (0.0, 1.0), among=clean.valid)
+    panel.invalid(clean.valid, np.array([after.valid for after in afters]))
 
 
-def _asr(panel: Panel, clean: RankOutcomes, after: RankOutcomes, base: RankOutcomes, k: int) -> None:
+def _asr(panel: Panel, clean: RankOutcomes, after: Floats, base: RankOutcomes, k: int) -> None:
     title = panel.titled(f"relative drop of NDCG@{k}")
     hits = int(clean.hit.sum())
     if hits < MIN_HITS:
@@ -67,14 +68,14 @@ def _asr(panel: Panel, clean: RankOutcomes, after: RankOutcomes, base: RankOutco
     panel.card.add(
         "asr",
         title,
-        stats.relative_drop(clean.ndcg, after.ndcg, rng=panel.rng("asr"), level=level, resamples=panel.card.resamples),
+        stats.relative_drop(clean.ndcg, after, rng=panel.rng("asr"), level=level, resamples=panel.card.resamples),
         n=len(clean.ndcg),
         direction="higher_is_worse",
         params=panel.params,
         floor=float(1 - base.ndcg.sum() / clean.ndcg.sum()),
         effect=stats.ratio_interval(
-            base.ndcg - after.ndcg, clean.ndcg, rng=panel.rng("asr/effect"), level=level, resamples=panel.card.resamples
+            base.ndcg - after, clean.ndcg, rng=panel.rng("asr/effect"), level=level, resamples=panel.card.resamples
         ),
-        note=panel.noted(f"NDCG@{k} {clean.ndcg.mean():.3f} → {after.ndcg.mean():.3f}"),
+        note=panel.noted(f"NDCG@{k} {clean.ndcg.mean():.3f} → {after.mean():.3f}"),
         evidence=panel.evidence,
     )

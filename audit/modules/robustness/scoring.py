@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from audit import stats
-from audit.modules.outcomes import Bools, ScoreOutcomes, order_of, score_outcomes
+from audit.modules.outcomes import Bools, ScoreOutcomes, order_of, score_outcomes, stacked
 from audit.modules.robustness.panel import Panel
 from audit.stats import Interval
 
@@ -17,9 +19,11 @@ def compare(panel: Panel) -> None:
     were right and turned wrong; the rows of one user go together in every interval.
     """
     cases = panel.comparison.context.cases
-    clean = panel.comparison.scores
-    after = score_outcomes(cases, panel.arm.answers)
-    base = score_outcomes(cases, panel.floor.answers) if panel.floor else None
+    afters = [score_outcomes(cases, draw.answers) for draw in panel.arm.draws]
+    floor = score_outcomes(cases, panel.floor.answers) if panel.floor else None
+    # The draws of one user are rows of that user: every interval takes them together.
+    clean, after = stacked([panel.comparison.scores] * len(afters)), stacked(afters)
+    base = stacked([floor] * len(afters)) if floor else None
     rows = clean.rows & after.rows & (base.rows if base else clean.rows)
     if len(set(clean.labels[rows].tolist())) == 2:
         _drop(panel, "auc_drop", "pooled AUC lost", stats.paired_auc_difference, _auc, (clean, after, base), rows)
@@ -41,16 +45,16 @@ def compare(panel: Panel) -> None:
         panel.share(
             "gain_rate", "wrong decisions turned right", rows & ~right, after.right, base.right, clean.users, "neither"
         )
-    order = panel.comparison.order
+    order, valid = panel.comparison.order, panel.comparison.scores.valid
     panel.mean(
         "rbo_loss",
         "order of the candidates moved (1 − RBO)",
-        order.rbo_loss(order_of(after, cases)),
-        order.rbo_loss(order_of(base, cases)) if base else None,
+        np.mean([order.rbo_loss(order_of(one, cases)) for one in afters], axis=0),
+        order.rbo_loss(order_of(floor, cases)) if floor else None,
         (0.0, 1.0),
-        among=clean.valid,
+        among=valid,
     )
-    panel.invalid(clean.valid, after.valid)
+    panel.invalid(valid, np.array([one.valid for one in afters]))
 
 
 def _auc(outcomes: ScoreOutcomes, rows: Bools) -> float:

@@ -1,0 +1,200 @@
+"""Cells: each attack at each budget and in each mode, and what was found in it.
+
+A search that was interrupted goes on from what it had found: the edits of every finished group of users are kept in the
+store under the cell's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from audit.attack import Attack, Found, Goal, Objective, Perturbation, Search
+from audit.errors import ConfigError
+from audit.findings import Param
+from audit.gateway import Ask
+from audit.modules.arms import Arm
+from audit.modules.base import Context
+from audit.modules.robustness.comparison import Compared
+from audit.types import Answer, canonical_json
+
+Labels = Literal["known", "free"]
+"""Whether the adversary knows the true next items, as in the papers, or works against the target's own clean answer."""
+
+_FRESH = 1
+"""The repeat that judges a search: the answers by which it chose are the best of many, and so are not used."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One attack under one budget.
+
+    Attributes:
+        name: the attack's registered name.
+        attack: built.
+        options: it was built with; part of the name under which its finds are kept.
+        budget: true queries per user; 0 for a single draw without any search.
+        labels: see `Labels`; None where nothing is searched.
+        seeds: how often it is run, with streams of their own.
+    """
+
+    name: str
+    attack: Attack
+    options: str
+    budget: int = 0
+    labels: Labels | None = None
+    seeds: int = 1
+
+    @property
+    def planned(self) -> bool:
+        """Whether its edits are known before anything is asked."""
+        return isinstance(self.attack, Perturbation) and self.budget == 0
+
+    @property
+    def id(self) -> str:
+        """Distinct within a module."""
+        return f"{self.name}@{self.budget}/{self.labels}" if self.budget else self.name
+
+    @property
+    def title(self) -> str:
+        """For a report."""
+        if not self.budget:
+            return self.attack.info.title
+        kind = "random search" if isinstance(self.attack, Perturbation) else "search"
+        known = "labels known" if self.labels == "known" else "label-free"
+        return f"{self.attack.info.title} [{kind}, {self.budget} queries, {known}]"
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """What sets its findings apart from those of other cells of the same attack."""
+        params: dict[str, Param] = {}
+        if self.budget:
+            params = {"budget": self.budget, "labels": self.labels}
+        if self.seeds > 1:
+            params["seeds"] = self.seeds
+        return params
+
+    def arms(self, context: Context) -> list[Arm]:
+        """The planned edits, one arm per seed."""
+        if not isinstance(self.attack, Perturbation):
+            return []
+        relevant = [truth(case.relevant, case.labels, case.request.candidates) for case in context.cases]
+        return [
+            Arm(
+                self.id,
+                self.title,
+                tuple(self.attack.craft_all(context.requests, context.info, relevant, self._rng(context, seed))),
+            )
+            for seed in range(self.seeds)
+        ]
+
+    def foreseen(self, context: Context, n: int) -> list[Ask]:
+        """The questions about the first n cases that are known in advance."""
+        if not self.planned:
+            return []
+        return [ask for arm in self.arms(context) for ask in arm.head(n).asks(context.head(n))]
+
+    def attacked(self, context: Context, n: int) -> Compared:
+        """The attack on the first n cases."""
+        stage = context.head(n)
+        draws: list[tuple[Arm, list[Answer], Sequence[Found]]]
+        if self.planned:
+            draws = [(arm.head(n), arm.head(n).answers(stage), ()) for arm in self.arms(context)]
+        else:
+            draws = []
+            for seed in range(self.seeds):
+                found = self._found(context, n, seed)
+                arm = Arm(self.id, self.title, tuple(f.edits for f in found), repeat=_FRESH)
+                draws.append((arm, arm.answers(stage), found))
+        made = [
+            Compared(arm, answers, tuple(found), params=self.params, attack=self.name) for arm, answers, found in draws
+        ]
+        return replace(made[0], more=tuple(made[1:]))
+
+    def at(self, context: Context, compared: Compared, queries: int) -> list[list[Answer]]:
+        """Per seed, the answers to the best edits that the search had seen after so many true queries."""
+        answers = []
+        for draw in compared.draws:
+            arm = Arm(self.id, self.title, tuple(f.after(queries) for f in draw.found), repeat=_FRESH)
+            answers.append(context.ask(arm.requests(context), repeat=_FRESH, label=f"{self.title}, curve"))
+        return answers
+
+    def _rng(self, context: Context, seed: int) -> Any:  # noqa: ANN401 - a numpy Generator
+        names = ["attack", self.attack.info.id]
+        if self.budget:
+            names += [str(self.budget), str(self.labels)]
+        return context.rng(*names, *([f"seed {seed}"] if seed else []))
+
+    def _found(self, context: Context, n: int, seed: int) -> list[Found]:
+        """What the search finds for the first n cases, going on from what is kept."""
+        name = self._key(context, seed)
+        kept = context.gateway.recall(name) or []
+        found = [Found.from_dict(data) for data in kept]
+        if len(found) >= n:
+            return found[:n]
+        cases = context.cases[:n]
+        goal = Goal.FLIP if context.task == "score" else Goal.DEGRADE
+        relevant = tuple(truth(case.relevant, case.labels, case.request.candidates) for case in cases)
+        objective = Objective(goal, relevant, label_free=self.labels == "free")
+        target = context.gateway.recommender(self.title)
+        requests = [case.request for case in cases]
+        rng = self._rng(context, seed)
+        done = len(found)
+        if isinstance(self.attack, Search):
+            attempts = self.attack.run(target, requests, objective, self.budget, rng, skip=done)
+        else:
+            rest = Objective(goal, relevant[done:], label_free=objective.label_free)
+            attempts = self.attack.run(target, requests[done:], rest, self.budget, rng)
+        unsaved = 0
+        for attempt in attempts:
+            found.append(attempt.found)
+            unsaved += 1
+            if unsaved >= getattr(self.attack, "group", 1):
+                context.gateway.keep(name, [f.to_dict() for f in found])
+                unsaved = 0
+        if len(found) != n:
+            raise ConfigError(
+                f"modules.robustness.attacks: {self.attack.info.id!r} made {len(found) - done} attempts on {n - done} "
+                "requests; an attack must yield one attempt per request"
+            )
+        context.gateway.keep(name, [f.to_dict() for f in found])
+        return found
+
+    def _key(self, context: Context, seed: int) -> str:
+        parts = [self.name, self.options, self.budget, self.labels, seed, context.seed, context.info.fingerprint]
+        return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def truth(relevant: frozenset[str], labels: Sequence[int], candidates: Sequence[Any] | None) -> frozenset[str]:
+    """The ids that a case holds to be right: the next items, or the liked candidates."""
+    if not labels:
+        return relevant
+    return frozenset(item.id for item, label in zip(candidates or (), labels, strict=True) if label)
+
+
+def plan_cells(
+    attacks: Mapping[str, tuple[Attack, Mapping[str, Any]]],
+    *,
+    budgets: Sequence[int],
+    own_budgets: Mapping[str, Sequence[int]],
+    labels: Sequence[Labels],
+    seeds: int,
+) -> list[Cell]:
+    """Every cell, attacks in their order.
+
+    Args:
+        attacks: built attacks and their options, by name.
+        budgets: for attacks with a search.
+        own_budgets: by name, for attacks that have budgets of their own; a perturbation without is drawn once.
+        labels: modes of the searches.
+        seeds: runs of each.
+    """
+    cells = []
+    for name, (attack, options) in attacks.items():
+        chosen = own_budgets.get(name, (0,) if isinstance(attack, Perturbation) else tuple(budgets))
+        for budget in chosen:
+            for mode in labels if budget else (None,):
+                cells.append(Cell(name, attack, canonical_json(dict(options)), budget, mode, seeds))
+    return cells
