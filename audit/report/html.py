@@ -96,6 +96,7 @@ def _environment() -> Environment:
         axis=plots.axis,
         control=words.control,
         count=text.count,
+        curves=plots.curves,
         css=lambda verdict: (verdict or "measured").replace("_", "-"),
         interval=text.interval,
         limit=_limit,

@@ -172,6 +172,12 @@ def _reply(reply: Reply) -> str:
 
 def _module(module: ModuleView) -> str:
     parts = [f"### {md(module.title)}"]
+    if module.curves:
+        lines = [
+            (md(c.title), ", ".join(f"{q}: {number(v)} {interval((low, high))}" for q, v, low, high in c.points))
+            for c in module.curves
+        ]
+        parts.append(table(["Attack", "Lost after so many true queries"], lines))
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]

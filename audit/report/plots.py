@@ -7,13 +7,13 @@ fails is shaded. Colours come from the page's style sheet by class, so they foll
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 from audit.report import words
-from audit.report.view import Row
+from audit.report.view import Curve, Row
 from audit.text import interval, number, one_line, threshold
 
 WIDTH, HEIGHT, MARGIN = 260.0, 26.0, 16.0
@@ -128,6 +128,46 @@ def spoken(row: Row) -> str:
     if f.threshold is not None:
         text += f", limit {threshold(f.threshold, at_most=row.at_most)} on the {'effect' if row.on_effect else 'value'}"
     return f"{text}: {words.VERDICT_WORDS[f.verdict]}"
+
+
+def curves(lines: Sequence[Curve]) -> Markup:
+    """Success against true queries: one line per attack with its interval, queries on a logarithmic scale."""
+    width, height, left, bottom = 620.0, 240.0, 44.0, 34.0
+    at = sorted({q for line in lines for q, *_ in line.points})
+    values = [0.0, *(v for line in lines for _, _, low, high in line.points for v in (low, high))]
+    low, high = min(values), max(values) or 1.0
+    step = _round_step((high - low) / 4)
+    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    reach = math.log(max(at[-1], 2) / max(at[0], 1)) or 1.0
+
+    def x(queries: int) -> float:
+        return left + 8 + (width - left - 24) * math.log(max(queries, 1) / max(at[0], 1)) / reach
+
+    def y(value: float) -> float:
+        return 8 + (height - bottom - 8) * (high - value) / (high - low)
+
+    parts = []
+    for i in range(round((high - low) / step) + 1):
+        value = low + i * step
+        kind = "zero" if abs(value) < step / 2 else "grid"
+        parts.append(f'<line class="{kind}" x1="{left:g}" x2="{width:g}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
+        parts.append(f'<text x="{left - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
+    for queries in at:
+        parts.append(f'<text x="{x(queries):.1f}" y="{height - bottom + 14:g}" text-anchor="middle">{queries}</text>')
+    parts.append(f'<text x="{width / 2:g}" y="{height - 4:g}" text-anchor="middle">true queries per user</text>')
+    for n, line in enumerate(lines):
+        shift = 3.0 * (n - (len(lines) - 1) / 2)
+        spots = [(x(q) + shift, y(v), y(a), y(b)) for q, v, a, b in line.points]
+        path = " ".join(f"{px:.1f},{py:.1f}" for px, py, _, _ in spots)
+        bars = "".join(f'<line x1="{px:.1f}" x2="{px:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>' for px, _, a, b in spots)
+        dots = "".join(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3"/>' for px, py, _, _ in spots)
+        parts.append(f'<g class="series s{n % SERIES}">{bars}<polyline points="{path}"/>{dots}</g>')
+    said = "; ".join(f"{one_line(c.title)}: {number(c.points[-1][1])} after {c.points[-1][0]} queries" for c in lines)
+    return _svg("curves", height, f"lost against true queries. {said}", parts, width=width)
+
+
+SERIES = 6
+"""Colours of a plot of curves; with more lines they come round again, with another dash."""
 
 
 def _svg(kind: str, height: float, title: str, parts: Iterable[str], width: float = WIDTH) -> Markup:

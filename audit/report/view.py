@@ -127,6 +127,19 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """What an attack with a search had gained after so many true queries.
+
+    Attributes:
+        title: of the attack, its budget and mode.
+        points: (queries, estimate, low, high), by queries; the last is the attack's end.
+    """
+
+    title: str
+    points: tuple[tuple[int, float, float, float], ...]
+
+
+@dataclass(frozen=True)
 class ModuleView:
     """One module of a run."""
 
@@ -135,6 +148,7 @@ class ModuleView:
     question: str
     groups: tuple[Group, ...]
     matrix: Matrix | None
+    curves: tuple[Curve, ...]
     untestable: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
@@ -189,7 +203,8 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
     tested = [r for r in rows if r.finding.verdict != "not_applicable"]
     order: dict[str, tuple[str, str]] = {}
     members: dict[str, list[Row]] = {}
-    for row in tested:
+    # Single points of a curve are drawn, not listed.
+    for row in (r for r in tested if not r.finding.metric.endswith("_at")):
         key, head, hint = section(row.finding)
         order.setdefault(key, (head, hint))
         members.setdefault(key, []).append(row)
@@ -202,12 +217,19 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         question,
         groups,
         _matrix(tested),
+        _curves(tested),
         tuple(r.finding for r in rows if r.finding.verdict == "not_applicable"),
         tuple(r.finding for r in rows),
     )
 
 
-_PLACES = ("headline", "anchor", "history", "valid", "attack", "control")
+def _arm(finding: Finding) -> str:
+    """What findings of one attack under one budget, mode and defense share."""
+    p = finding.params
+    return " ".join(str(p[name]) for name in ("attack", "defense", "budget", "labels") if p.get(name) is not None)
+
+
+_PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "control")
 
 
 def _place(key: str) -> int:
@@ -221,8 +243,11 @@ def section(finding: Finding) -> tuple[str, str, str]:
     if p.get("attack"):
         defense = p.get("defense")
         title = named(finding, str(p["attack"])) + (f", defended by {defense}" if defense else "")
+        if p.get("over"):
+            hint = "Above 0 it takes more from the same users than the rival does."
+            return f"advantage:{_arm(finding)}", f"{title}, against its rivals", hint
         hint = f"Floor: what {_CONTROLS.get(str(p.get('floor')), str(p.get('floor')))} moves." if p.get("floor") else ""
-        return f"attack:{p['attack']}:{defense}", title, hint
+        return f"attack:{_arm(finding)}", title, hint
     if p.get("control"):
         return (
             "control",
@@ -262,9 +287,9 @@ def _matrix(rows: Sequence[Row]) -> Matrix | None:
     for row in rows:
         p = row.finding.params
         name = p.get("attack") or p.get("control")
-        if not name:
+        if not name or p.get("over") or row.finding.metric.endswith("_at"):
             continue
-        place = (not p.get("attack"), f"{name} {p.get('defense') or ''}".strip())
+        place = (not p.get("attack"), _arm(row.finding) or str(name))
         titles[place] = section(row.finding)[1] if p.get("attack") else named(row.finding, str(name))
         cells.setdefault(place, {})[row.finding.metric] = row
         metrics[row.finding.metric] = None
@@ -291,7 +316,31 @@ _METRIC_ORDER = (
     "rbo_loss",
     "jaccard_loss",
     "invalid_rate",
+    "queries",
+    "edits",
+    "text_similarity",
+    "odd_characters",
 )
+
+
+def _curves(rows: Sequence[Row]) -> tuple[Curve, ...]:
+    points: dict[str, dict[int, Finding]] = {}
+    ends: dict[str, Finding] = {}
+    for f in (row.finding for row in rows):
+        queries = f.params.get("queries")
+        if f.metric.endswith("_at") and isinstance(queries, int):
+            points.setdefault(_arm(f), {})[queries] = f
+        elif f.metric in {"ndcg_drop", "flip_rate"} and f.params.get("budget"):
+            ends[f"{f.metric}_at {_arm(f)}"] = f
+    curves = []
+    for arm, found in points.items():
+        first = next(iter(found.values()))
+        end = ends.get(f"{first.metric} {arm}")
+        if end is not None:
+            found[int(end.params["budget"] or 0)] = end
+        line = [(q, f.estimate, *f.ci) for q, f in sorted(found.items()) if f.estimate is not None and f.ci is not None]
+        curves.append(Curve(named(first, arm), tuple(line)))
+    return tuple(curves)
 
 
 def _worst(rows: Iterable[Row]) -> int:

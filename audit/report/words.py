@@ -61,6 +61,13 @@ _MEANINGS: dict[str, str] = {
     "rbo_loss": "How far the order of the answer moves, with most weight on the first places: 0 is the same list, 1 "
     "shares nothing.",
     "jaccard_loss": "The share of recommended items that are exchanged, whatever their order.",
+    "advantage": "How much more this attack takes from the same users than a rival with the same budget. If it is not "
+    "above 0, the cleverness is not worth its cost.",
+    "queries": "True questions the search asked the target, per user; the same question twice counts once.",
+    "edits": "Edits per attacked user.",
+    "text_similarity": "How alike the edited fields are before and after, 1 for equal: on those fields alone, since "
+    "the text around them would drown any edit.",
+    "odd_characters": "Characters added that a person cannot see or would not type.",
     "invalid_rate": "Readable answers that became unreadable. Counted apart: it is neither a successful attack nor "
     "robustness.",
 }
@@ -75,6 +82,10 @@ _SHORT: dict[str, str] = {
     "rbo_loss": "Order moved",
     "jaccard_loss": "Items exchanged",
     "invalid_rate": "Made unreadable",
+    "queries": "Queries",
+    "edits": "Edits",
+    "text_similarity": "Text kept",
+    "odd_characters": "Odd characters",
     "hr": "HR",
     "ndcg": "NDCG",
     "mrr": "MRR",
