@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -26,7 +27,10 @@ def plugins(
     ] = None,
     form: FormOption = Form.TEXT,
 ) -> None:
-    """List modules, attacks, defenses and reference targets by the names that audit.yaml uses."""
+    """List modules, attacks, defenses and reference targets by the names that audit.yaml uses.
+
+    `recaudit plugins attacks` adds each attack's threat model: the zones it writes, what it sees, what it wants.
+    """
     from audit import registry
 
     kinds = list(Kind) if kind is None else [kind]
@@ -38,12 +42,31 @@ def plugins(
         if not titles:
             put(f"{group}: none are installed")
             continue
-        rows = table(group, "")
+        models = threat_models(titles) if kind is Kind.ATTACKS else {}
+        rows = table(group, "", *(("writes", "sees", "wants") if models else ()))
         for name, title in titles.items():
-            rows.add_row(cell(name, "bold"), cell(title))
+            rows.add_row(cell(name, "bold"), cell(title), *map(cell, models.get(name, ())))
         rows.columns[0].no_wrap = True
         console().print(rows)
         put("")
+
+
+def threat_models(names: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+    """By attack: the zones it writes, what it sees of the target, and its goal."""
+    from audit import registry
+    from audit.attack import AttackInfo
+    from audit.errors import ConfigError
+
+    found = {}
+    for name in names:
+        try:
+            info = declared_by(registry.load("attacks", name, where="plugins"))
+        except ConfigError:
+            continue
+        if isinstance(info, AttackInfo):
+            model = info.threat_model
+            found[name] = (", ".join(sorted(model.zones)), str(model.sees), str(model.goal))
+    return found
 
 
 def title_of(kind: Kind, name: str) -> str:

@@ -78,7 +78,9 @@ def test_plugins_lists_every_registered_name_with_a_title(cli: Cli) -> None:
     for kind in ("modules", "attacks", "defenses", "targets"):
         assert set(found[kind]) == set(registry.available(kind))  # type: ignore[arg-type]  # the four kinds
         assert all(found[kind].values())
-    assert "typos" in cli("plugins", "attacks").out
+    attacks = cli("plugins", "attacks").out
+    assert "typos" in attacks
+    assert "operator, seller, user" in attacks  # who writes what typing slips touch
 
 
 def test_targets_check_passes_a_good_target(work: Workspace, cli: Cli) -> None:
