@@ -229,7 +229,8 @@ def _arm(finding: Finding) -> str:
     return " ".join(str(p[name]) for name in ("attack", "defense", "budget", "labels") if p.get(name) is not None)
 
 
-_PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "control")
+_COSTS = ("queries", "edits", "text_similarity", "odd_characters")
+_PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cost", "control")
 
 
 def _place(key: str) -> int:
@@ -240,6 +241,8 @@ def _place(key: str) -> int:
 def section(finding: Finding) -> tuple[str, str, str]:
     """Which group a finding belongs to: its key, the group's title, and a hint for reading it."""
     p = finding.params
+    if finding.metric in _COSTS:
+        return f"cost:{finding.metric}", f"Cost and stealth: {words.short(finding.metric).lower()}", ""
     if p.get("attack"):
         defense = p.get("defense")
         title = named(finding, str(p["attack"])) + (f", defended by {defense}" if defense else "")
@@ -290,7 +293,8 @@ def _matrix(rows: Sequence[Row]) -> Matrix | None:
         if not name or p.get("over") or row.finding.metric.endswith("_at"):
             continue
         place = (not p.get("attack"), _arm(row.finding) or str(name))
-        titles[place] = section(row.finding)[1] if p.get("attack") else named(row.finding, str(name))
+        defended = f", defended by {p['defense']}" if p.get("defense") else ""
+        titles[place] = named(row.finding, str(name)) + defended
         cells.setdefault(place, {})[row.finding.metric] = row
         metrics[row.finding.metric] = None
     if len(cells) < 2:
@@ -316,10 +320,7 @@ _METRIC_ORDER = (
     "rbo_loss",
     "jaccard_loss",
     "invalid_rate",
-    "queries",
-    "edits",
-    "text_similarity",
-    "odd_characters",
+    *_COSTS,
 )
 
 

@@ -73,7 +73,7 @@ _MEANINGS: dict[str, str] = {
 }
 
 _SHORT: dict[str, str] = {
-    "asr": "Relative NDCG drop (ASR)",
+    "asr": "ASR (NDCG)",
     "ndcg_drop": "NDCG lost",
     "auc_drop": "AUC lost",
     "uauc_drop": "UAUC lost",
@@ -81,9 +81,9 @@ _SHORT: dict[str, str] = {
     "gain_rate": "Gain rate",
     "rbo_loss": "Order moved",
     "jaccard_loss": "Items exchanged",
-    "invalid_rate": "Made unreadable",
+    "invalid_rate": "Unreadable",
     "queries": "Queries",
-    "edits": "Edits",
+    "edits": "Edits per user",
     "text_similarity": "Text kept",
     "odd_characters": "Odd characters",
     "hr": "HR",

@@ -62,9 +62,8 @@ class Cell:
         """For a report."""
         if not self.budget:
             return self.attack.info.title
-        kind = "random search" if isinstance(self.attack, Perturbation) else "search"
-        known = "labels known" if self.labels == "known" else "label-free"
-        return f"{self.attack.info.title} [{kind}, {self.budget} queries, {known}]"
+        spent = f"best of {self.budget}" if isinstance(self.attack, Perturbation) else f"{self.budget} queries"
+        return f"{self.attack.info.title}, {spent}{', labels known' if self.labels == 'known' else ''}"
 
     @property
     def params(self) -> dict[str, Param]:

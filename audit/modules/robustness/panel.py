@@ -182,6 +182,9 @@ class Panel:
                 effect = stats.ratio_interval(
                     happened - benign, trials, rng=rng, level=level, resamples=self.card.resamples
                 )
+                if effect.method == "constant" and abs(effect.estimate) in {0.0, 1.0}:
+                    # The trials of a user all agree, so each user is one trial.
+                    effect = stats.paired_rate_difference(only_attack, only_floor, n, level)
             # Gains are shown beside the flips, not tested: the question is what an attack costs.
             if direction == "neither":
                 pass
