@@ -179,6 +179,7 @@ def plan_cells(
     budgets: Sequence[int],
     own_budgets: Mapping[str, Sequence[int]],
     labels: Sequence[Labels],
+    own_labels: Mapping[str, Sequence[Labels]],
     seeds: int,
 ) -> list[Cell]:
     """Every cell, attacks in their order.
@@ -188,12 +189,13 @@ def plan_cells(
         budgets: for attacks with a search.
         own_budgets: by name, for attacks that have budgets of their own; a perturbation without is drawn once.
         labels: modes of the searches.
+        own_labels: by name, for attacks that have modes of their own.
         seeds: runs of each.
     """
     cells = []
     for name, (attack, options) in attacks.items():
         chosen = own_budgets.get(name, (0,) if isinstance(attack, Perturbation) else tuple(budgets))
         for budget in chosen:
-            for mode in labels if budget else (None,):
+            for mode in own_labels.get(name, labels) if budget else (None,):
                 cells.append(Cell(name, attack, canonical_json(dict(options)), budget, mode, seeds))
     return cells

@@ -45,7 +45,7 @@ INFO = ModuleInfo(
 
 DEFAULT_ATTACKS = ("typos", "random-words", "random-items", "negation")
 
-_OWN = ("budgets",)
+_OWN = ("budgets", "labels")
 """Options of an attack's block that are the module's, not the attack's."""
 
 
@@ -54,7 +54,8 @@ class Robustness:
     """The module.
 
     Attributes:
-        attacks: names, or a mapping of names to options. The option `budgets` of one attack replaces the module's.
+        attacks: names, or a mapping of names to options. The options `budgets` and `labels` of one attack replace the
+            module's.
         budgets: true queries per user that each attack with a search may spend; it is run at each.
         labels: `free` (the adversary works against the target's own clean answer), `known` (it knows the true next
             items, as in the papers), or both.
@@ -87,9 +88,10 @@ class Robustness:
                     f"{where}: {list(budgets)} must be true queries per user, each at least {0 if name else 1}"
                     + ("" if name else "; 0, a single draw, is for one attack: attacks: {NAME: {budgets: [0]}}")
                 )
-        for mode in self._modes:
-            if mode not in ("known", "free"):
-                raise ValueError(f"labels: {mode!r} must be known, free, or a list of both")
+        for name, modes in {"": _modes(self.labels), **self._own_labels}.items():
+            if not modes or any(mode not in ("known", "free") for mode in modes):
+                where = f"attacks.{name}.labels" if name else "labels"
+                raise ValueError(f"{where}: {', '.join(map(repr, modes))} must be known, free, or a list of both")
         for option, value in (("seeds", self.seeds), ("search_users", self.search_users)):
             if value is not None and value < 1:
                 raise ValueError(f"{option}: {value} must be at least 1")
@@ -98,10 +100,6 @@ class Robustness:
     def info(self) -> ModuleInfo:
         """The declaration."""
         return INFO
-
-    @cached_property
-    def _modes(self) -> tuple[Labels, ...]:
-        return (self.labels,) if isinstance(self.labels, str) else tuple(self.labels)
 
     @cached_property
     def _options(self) -> Mapping[str, Mapping[str, Any]]:
@@ -115,6 +113,13 @@ class Robustness:
         if not isinstance(self.attacks, Mapping):
             return {}
         return {name: options["budgets"] for name, options in self.attacks.items() if options and "budgets" in options}
+
+    @cached_property
+    def _own_labels(self) -> Mapping[str, tuple[Labels, ...]]:
+        if not isinstance(self.attacks, Mapping):
+            return {}
+        blocks = {name: options for name, options in self.attacks.items() if options and "labels" in options}
+        return {name: _modes(options["labels"]) for name, options in blocks.items()}
 
     def _attack(self, name: str, context: Context) -> Attack:
         if name not in self._built:
@@ -132,7 +137,12 @@ class Robustness:
             if self._attack(name, context).info.lacking(context.info, context.task) is None
         }
         return plan_cells(
-            able, budgets=self.budgets, own_budgets=self._own_budgets, labels=self._modes, seeds=self.seeds
+            able,
+            budgets=self.budgets,
+            own_budgets=self._own_budgets,
+            labels=_modes(self.labels),
+            own_labels=self._own_labels,
+            seeds=self.seeds,
         )
 
     def _users(self, cell: Cell, context: Context) -> int:
@@ -275,6 +285,10 @@ class Robustness:
             output.evidence.append(evidence)
             shown.append(evidence.id)
         return shown
+
+
+def _modes(labels: Labels | Sequence[Labels]) -> tuple[Labels, ...]:
+    return (labels,) if isinstance(labels, str) else tuple(labels)
 
 
 def _floor(zones: frozenset[Zone], controls: Mapping[str, Compared]) -> Compared:
