@@ -12,8 +12,9 @@ from __future__ import annotations
 from audit.attack.attempt import Attempt, Found, Stealth, Step, stealth, writable_text
 from audit.attack.feedback import Feedback, feedback_for
 from audit.attack.perturbation import Perturbation
+from audit.attack.promotion import Exposure, Offer, Promotion, Variant
 from audit.attack.protocol import Attack
-from audit.attack.search import Edits, Hunt, Job, Joint, Probe, Search, Steps, drive
+from audit.attack.search import Edits, Hunt, Job, Joint, Probe, Scouting, Search, Steps, drive
 from audit.attack.threat import AttackInfo, Goal, Knowledge, Objective, ThreatModel
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "AttackInfo",
     "Attempt",
     "Edits",
+    "Exposure",
     "Feedback",
     "Found",
     "Goal",
@@ -29,13 +31,17 @@ __all__ = [
     "Joint",
     "Knowledge",
     "Objective",
+    "Offer",
     "Perturbation",
     "Probe",
+    "Promotion",
+    "Scouting",
     "Search",
     "Stealth",
     "Step",
     "Steps",
     "ThreatModel",
+    "Variant",
     "drive",
     "feedback_for",
     "stealth",

@@ -40,6 +40,13 @@ class Job:
     payload: Any
 
 
+class Scouting(list[Edits]):
+    """Edits that are asked only to learn from, such as a text without one of its words; yielded like others.
+
+    They cost their queries, and are never what the search has found.
+    """
+
+
 Steps = Generator["Sequence[Edits] | Job", Any, "Edits | None"]
 """Yields edits to try, is sent their losses in the same order; returns the edits it settles on, or None for the best
 that was tried. A yielded `Job` is sent its result instead."""
@@ -110,6 +117,17 @@ class Search(ABC):
     @abstractmethod
     def search(self, probe: Probe) -> Steps:
         """Attack one user. See `Steps` for what to yield; yield `[()]` for the loss of the clean request."""
+
+    def feedback(
+        self,
+        info: TargetInfo,
+        request: Request,
+        clean: Answer,
+        objective: Objective,
+        relevant: frozenset[str] | None,
+    ) -> Feedback | None:
+        """What the search reads of an answer; see `feedback_for`."""
+        return feedback_for(info, request, clean, objective, relevant, self.catalog)
 
     def run(
         self,
@@ -184,7 +202,7 @@ class Search(ABC):
         hidden = objective.label_free or not objective.relevant
         known = [None if hidden else truth for truth in truths]
         readers = tuple(
-            feedback_for(info, request, answer, objective, truth, self.catalog)
+            self.feedback(info, request, answer, objective, truth)
             for request, answer, truth in zip(requests, clean, known, strict=True)
         )
         about = frozenset[str]().union(*(reader.about for reader in readers if reader is not None))
@@ -260,7 +278,8 @@ class Hunt:
         for edits, asks in zip(tried, self._asks, strict=True):
             starved = starved or any(a.digest not in self._memory for a in asks)
             losses.append(_mean([self._memory.get(a.digest, UNREADABLE) for a in asks]))
-            if edits and losses[-1] > (self._best.loss if self._best else UNREADABLE):
+            scouting = isinstance(tried, Scouting) or not edits
+            if not scouting and losses[-1] > (self._best.loss if self._best else UNREADABLE):
                 self._best = Step(max(self._when[a.digest] for a in asks), losses[-1], edits)
                 self.trace.append(self._best)
         if starved:
