@@ -58,6 +58,10 @@ class ThreatModelViolation(RecAuditError):
     """An edit, or a number of edits or queries, that the declared threat model does not allow."""
 
 
+class AttackError(RecAuditError):
+    """An attack that broke. It is never counted as one that the target withstood."""
+
+
 class BudgetExhausted(RecAuditError):
     """The next batch would exceed the budget. What was asked so far is stored; `recaudit resume` goes on."""
 

@@ -90,7 +90,8 @@ def test_statistics_live_in_one_room() -> None:
 
 
 def test_randomness_comes_from_generators() -> None:
-    assert users_of("random") == set()
+    # TextAttack draws from the global generators; that file gives each search states of its own there.
+    assert users_of("random") == {"attacks/textattack/dice.py"}
     legacy = re.compile(r"np\.random\.(seed|rand|randn|randint|choice|shuffle|permutation|normal|uniform)\(")
     for path in SOURCES:
         assert not legacy.search(path.read_text(encoding="utf-8")), path

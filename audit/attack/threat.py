@@ -96,6 +96,8 @@ class AttackInfo:
         queries_per_request: true queries spent per request, the answers before and after not counted.
         severity: of a success, unless the policy says otherwise.
         controls: framework tags with edition.
+        missing: what the attack itself still needs before it can run, as the end of a sentence ("name a model with the
+            option masked_lm"); empty when it is ready.
     """
 
     id: str
@@ -109,9 +111,12 @@ class AttackInfo:
     queries_per_request: int = 0
     severity: Literal["low", "medium", "high", "critical"] = "medium"
     controls: tuple[str, ...] = field(default=())
+    missing: str = ""
 
     def lacking(self, target: TargetInfo, task: Task) -> str | None:
         """Why the attack cannot run on this target, or None if it can."""
+        if self.missing:
+            return f"{self.id} is not ready: {self.missing}"
         if task not in self.tasks:
             return f"{self.id} does not attack the task {task!r}"
         if self.needs and not self.needs & target.honours:
