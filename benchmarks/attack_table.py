@@ -49,9 +49,10 @@ def table(run: Run) -> Iterator[str]:
     yield ""
     yield (
         f"{len(run.store.values(run.id, _first(run))) or '?'} users, {usage.queries:,} true queries, "
-        f"{usage.seconds / 60:.0f} minutes of the target's own time. Value: {what}, with its interval at 95 %. Effect: what "
-        "lies above a benign change of the same kind on the same users. Last column: by how much the champion takes more "
-        "from the same users than this attack (NDCG, or share of right decisions); * where Holm-adjusted p < .05."
+        f"{usage.seconds / 60:.0f} minutes of the target's own time. Value: {what}, with its interval at 95 %. "
+        "Effect: what lies above a benign change of the same kind on the same users. Last column: by how much the "
+        "champion takes more from the same users than this attack (NDCG, or share of right decisions); * where "
+        "Holm-adjusted p < .05."
     )
     yield ""
     extra = "" if rank else "AUC lost, effect | "
