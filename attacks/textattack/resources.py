@@ -60,7 +60,7 @@ def embedding(file: str) -> Any:  # noqa: ANN401 - untyped library
     Raises:
         ConfigError: the file cannot be read, or its lines are not of one form.
     """
-    from attacks.textattack.library import WordEmbedding
+    from attacks.textattack.vectors import Vectors
 
     words: dict[str, int] = {}
     rows: list[np.ndarray] = []
@@ -78,4 +78,4 @@ def embedding(file: str) -> Any:  # noqa: ANN401 - untyped library
         raise ConfigError(f"embedding: {file!r} is no text file of word vectors ({error})") from error
     if len(rows) < 6:
         raise ConfigError(f"embedding: {file!r} holds {len(rows)} words; the five nearest of each are needed")
-    return WordEmbedding(np.stack(rows), words, {at: word for word, at in words.items()})
+    return Vectors(np.stack(rows), words, {at: word for word, at in words.items()})

@@ -61,7 +61,7 @@ class Target(ModelWrapper):  # type: ignore[misc]  # untyped base
         """
         fresh = [text for text in dict.fromkeys(text_input_list) if text not in self._losses]
         left = max(self._left(), 0)
-        asked = fresh if len(fresh) <= left else [fresh[i] for i in self._rng.permutation(len(fresh))[:left]]
+        asked = fresh if len(fresh) <= left else [fresh[i] for i in np.sort(self._rng.permutation(len(fresh))[:left])]
         if asked:
             losses = self._ask(Query(tuple(asked), scouting))
             self._losses.update(zip(asked, (max(loss, UNREADABLE) for loss in losses), strict=True))
