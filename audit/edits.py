@@ -5,8 +5,8 @@ prints as a diff, and is stored as evidence. Edits apply one after the other: po
 request as the earlier ones left it.
 
 Field names, shared with the spans of a rendered prompt:
-`instruction`, `note`, `turns[i]`, `passages[i]`, `attributes.NAME`, `history[i].title`, `history[i].text`,
-`candidates[i].title`, `candidates[i].text`, and `item:ID.title`, `item:ID.text` for an item wherever it occurs.
+`instruction`, `note`, `turns[i]`, `passages[i]`, `attributes.NAME`, `history[i]` (an event as such: the token of its
+item in a model of ids), `history[i].title`, `history[i].text`, `candidates[i].title`, `candidates[i].text`, and `item:ID.title`, `item:ID.text` for an item wherever it occurs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def zone_of(field: str) -> Zone:
         return Zone.RETRIEVED
     if _ITEM.match(field) or re.match(r"^(history|candidates)\[\d+\]\.(title|text)$", field):
         return Zone.SELLER
-    if field == "history":
+    if field == "history" or re.match(r"^history\[\d+\]\Z", field):
         return Zone.PLATFORM
     raise EditError(f"edit: {field!r} is not an editable field; see audit.edits for the field names")
 

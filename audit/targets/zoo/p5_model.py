@@ -1,0 +1,167 @@
+"""The network of the P5-style reference: a stock T5 over template words and item tokens, and how it is stored.
+
+Source: Geng et al., "Recommendation as Language Processing (RLP): A Unified Pretrain, Personalized Prompt & Predict
+Paradigm (P5)", RecSys 2022, and its re-implementation OpenP5. Two departures make it learn without pre-training:
+embeddings and output layer are untied and drawn with standard deviation 0.02, and the decoder reads the most recent
+items as its prefix, as it did in training. A history that stands in the encoder alone is read as a set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from audit.errors import TargetError
+from audit.targets.zoo.p5_indexing import Indexing
+from audit.targets.zoo.p5_vocabulary import Vocabulary
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+_TIED = ("t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight")
+"""Other names of `shared.weight` in a T5."""
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Hyper-parameters; the defaults are recipe R1, that of the shipped `iid` weights.
+
+    Attributes:
+        dim: width of the network.
+        heads: attention heads, of width 32 each.
+        wide: width of the feed-forward layers.
+        layers: of the encoder and of the decoder.
+        gated: feed-forward layers with a GELU gate instead of ReLU.
+        dropout: rate of it.
+        far: history items in the encoder.
+        near: most recent history items, in the decoder's prefix.
+        targets: next items predicted per training sample.
+        samples: training samples per epoch.
+        batch: samples per step.
+        epochs: training length.
+        rate: highest learning rate.
+        decay: weight decay.
+        unknown: share of input items replaced by the unknown-item token in training.
+        buckets: tokens shared by all words outside the training instructions.
+    """
+
+    dim: int = 64
+    heads: int = 2
+    wide: int = 256
+    layers: int = 2
+    gated: bool = False
+    dropout: float = 0.1
+    far: int = 20
+    near: int = 10
+    targets: int = 20
+    samples: int = 9600
+    batch: int = 64
+    epochs: int = 20
+    rate: float = 2e-3
+    decay: float = 0.01
+    unknown: float = 0.01
+    buckets: int = 512
+
+
+class P5Net(nn.Module):
+    """The stock T5 with its vocabulary.
+
+    Args:
+        vocabulary: of words and items.
+        hyper: hyper-parameters.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, hyper: Hyper) -> None:
+        from transformers import T5Config, T5ForConditionalGeneration
+
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.hyper = hyper
+        self.t5 = T5ForConditionalGeneration(
+            T5Config(  # type: ignore[no-untyped-call]
+                vocab_size=vocabulary.size,
+                d_model=hyper.dim,
+                d_kv=32,
+                d_ff=hyper.wide,
+                num_layers=hyper.layers,
+                num_decoder_layers=hyper.layers,
+                num_heads=hyper.heads,
+                dropout_rate=hyper.dropout,
+                feed_forward_proj="gated-gelu" if hyper.gated else "relu",
+                tie_word_embeddings=False,
+                pad_token_id=vocabulary.START,
+                decoder_start_token_id=vocabulary.START,
+                eos_token_id=vocabulary.END,
+                use_cache=False,
+            )
+        )
+        # T5's own start, with standard deviation 1, leaves a network of this size at the level of popularity.
+        for table in (self.t5.shared, self.t5.lm_head):
+            nn.init.normal_(table.weight, std=0.02)
+
+    def forward(self, inputs: Tensor, prefix: Tensor) -> Tensor:
+        """Encoder tokens (batch, length), padded on the right, and decoder tokens (batch, n) to (batch, n, dim)."""
+        mask = (inputs != self.vocabulary.START).long()
+        memory = self.t5.encoder(input_ids=inputs, attention_mask=mask)[0]
+        states: Tensor = self.t5.decoder(
+            input_ids=prefix, encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False
+        )[0]
+        return states
+
+    def logits(self, states: Tensor, level: int) -> Tensor:
+        """States (…, dim) to a logit for each token of a level; the softmax is taken within the level."""
+        start, end = self.vocabulary.blocks[level]
+        found: Tensor = states @ self.t5.lm_head.weight[start:end].T
+        return found
+
+    @torch.no_grad()
+    def set_unknown_words(self, seed: int) -> None:
+        """Draw the untrained word buckets with the mean and standard deviation, by dimension, of the trained words.
+
+        A word outside the training instructions then acts as a word of natural size but without meaning. A pre-trained
+        P5 would know what it means.
+        """
+        first, count = self.vocabulary.first_bucket, self.vocabulary.buckets
+        trained = self.t5.shared.weight[3:first]
+        noise = torch.randn(count, self.hyper.dim, generator=torch.Generator().manual_seed(seed))
+        self.t5.shared.weight[first : first + count] = trained.mean(0) + noise * trained.std(0)
+
+
+def save(net: P5Net, items: Sequence[str], out: Path) -> None:
+    """Write the weights (safetensors, float16), and everything else (JSON) into `out`."""
+    state = {name: value.half() for name, value in net.state_dict().items() if name not in _TIED}
+    save_file(state, out / WEIGHTS)
+    config = {
+        "architecture": "P5-mini",
+        "hyper": asdict(net.hyper),
+        "words": list(net.vocabulary.words),
+        "items": list(items),
+        "indexing": net.vocabulary.indexing.to_dict(),
+    }
+    (out / CONFIG).write_text(json.dumps(config) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> tuple[P5Net, tuple[str, ...]]:
+    """The network (float32) and its item ids in index order, as written by `save`.
+
+    Raises:
+        TargetError: a file is missing, or the files do not fit each other.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        hyper, items = Hyper(**config["hyper"]), tuple(str(item) for item in config["items"])
+        indexing = Indexing.from_dict(config["indexing"])
+        if len(indexing.codes) != len(items):
+            raise ValueError(f"{len(items)} items but {len(indexing.codes)} codes")
+        net = P5Net(Vocabulary(indexing, hyper.buckets, config["words"]), hyper)
+        state = {name: value.float() for name, value in load_file(folder / WEIGHTS).items()}
+        net.load_state_dict(state | dict.fromkeys(_TIED, state["t5.shared.weight"]))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise TargetError(f"p5: {folder} does not hold usable weights ({reason}); train them again") from None
+    return net.eval(), items

@@ -1,0 +1,233 @@
+"""Training of the P5-style reference, resumable after each epoch; evaluation is in `p5_evaluation`.
+
+One sample is a random cut of a user's training events: the encoder reads an instruction and the items before the cut,
+the decoder predicts the next twenty by teacher forcing. Twenty targets a sample instead of P5's one are what makes
+training from scratch cheap, and they train the decoder on every length of prefix.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+
+from audit.data.splits import leave_one_out
+from audit.errors import TargetError
+from audit.targets.zoo.p5_indexing import make
+from audit.targets.zoo.p5_model import Hyper, P5Net, save
+from audit.targets.zoo.p5_vocabulary import SEEN, Vocabulary, pieces
+
+if TYPE_CHECKING:
+    from audit.data.dataset import Dataset, FloatArray, IntArray
+
+Progress = Callable[[int, int, float], None]
+"""Called after each epoch with (epochs done, epochs in all, mean loss in nats per item)."""
+
+_CHECKPOINT = "checkpoint.safetensors"
+_WARMUP, _FLOOR = 0.05, 0.02
+_SHARED = Hyper(dim=96, heads=3, wide=384, gated=True, batch=32, epochs=16)
+"""Ids made of shared tokens alone need a gate and a wider network: their second token is a product of two contexts."""
+
+RECIPES: Mapping[str, Hyper] = {
+    "iid": Hyper(),
+    "hid": Hyper(epochs=12),
+    "cid": _SHARED,
+    "sid": _SHARED,
+    "rid": _SHARED,
+}
+"""Hyper-parameters by indexing."""
+
+
+@dataclass(frozen=True, eq=False)
+class _User:
+    """Training events of one user: item indices, and times that tell which events may be exchanged."""
+
+    items: IntArray
+    times: FloatArray
+
+
+def train(
+    dataset: Dataset,
+    *,
+    out: Path,
+    seed: int,
+    indexing: str = "iid",
+    epochs: int | None = None,
+    hyper: Hyper | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train on all but the last two items of each user, and save weights, configuration and evaluation to `out`.
+
+    A checkpoint is written after each epoch; called again with the same arguments, training goes on from there and
+    ends with the weights of a run that was never stopped. Nothing is selected on held-out items.
+
+    Args:
+        dataset: what to learn.
+        out: folder to write to; made if absent.
+        seed: of the initial weights, the samples, the dropout and the clustering.
+        indexing: how items are spelt; see `audit.targets.zoo.p5_indexing`.
+        epochs: training length; None for the recipe's.
+        hyper: hyper-parameters; None means those of `RECIPES`.
+        progress: called after each epoch.
+
+    Returns:
+        The last epoch's `loss` and the figures of `p5_evaluation.summary`.
+
+    Raises:
+        ConfigError: no such indexing.
+        TargetError: `out` holds the checkpoint of another training.
+        DataError: no user has three events.
+    """
+    from audit.targets.zoo import p5_evaluation
+
+    hyper = hyper or RECIPES.get(indexing, Hyper())
+    hyper = hyper if epochs is None else replace(hyper, epochs=epochs)
+    split = leave_one_out(dataset)
+    codes = make(indexing, list(split.train.values()), len(dataset.catalog), np.random.default_rng([seed, 0]))
+    label = json.dumps({"dataset": dataset.digest, "seed": seed, "indexing": indexing, **asdict(hyper)}, sort_keys=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = P5Net(Vocabulary(codes, hyper.buckets), hyper)
+        optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
+        done, loss = _resume(out / _CHECKPOINT, net, optimizer, label)
+        for epoch in range(done, hyper.epochs):
+            # Seeds by epoch, not one running state: a resumed training draws the same numbers.
+            torch.manual_seed(seed * 10_007 + epoch + 1)
+            loss = _epoch(net, optimizer, _users(dataset, split.train), epoch, np.random.default_rng([seed, 1, epoch]))
+            _checkpoint(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
+            if progress is not None:
+                progress(epoch + 1, hyper.epochs, loss)
+    net.set_unknown_words(seed)
+    save(net, list(dataset.catalog), out)
+    report = p5_evaluation.evaluate(out, dataset, rng=np.random.default_rng([seed, 2]))
+    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (out / _CHECKPOINT).unlink()
+    return {"loss": loss} | p5_evaluation.summary(report)
+
+
+def _users(dataset: Dataset, train: Mapping[str, IntArray]) -> list[_User]:
+    times = dataset.interactions["time"].to_numpy(dtype=np.float64)
+    users = []
+    for user, items in train.items():
+        when = times[dataset.rows(user)[: len(items)]]
+        # Without times every order but the given one would be invented.
+        users.append(_User(items, when if np.isfinite(when).all() else np.arange(len(items), dtype=np.float64)))
+    return users
+
+
+def samples(net: P5Net, users: Sequence[_User], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The batches of one epoch.
+
+    Events of one user with the same time stamp come in a random order: half of the neighbours in MovieLens tie.
+    Cuts are drawn evenly over all events, the first of a user included, so that an empty history is trained too.
+
+    Returns:
+        Encoder tokens (batch, length) padded on the right with 0, decoder tokens (batch, targets * depth), and the
+        code of each decoder step, -100 after the end of the sequence.
+    """
+    hyper, vocabulary = net.hyper, net.vocabulary
+    tokens, codes, depth = vocabulary.item_tokens, vocabulary.indexing.codes, vocabulary.indexing.depth
+    shuffled = [user.items[np.lexsort((rng.random(len(user.items)), user.times))] for user in users]
+    owner = np.repeat(np.arange(len(users)), [len(items) for items in shuffled])
+    cut = np.concatenate([np.arange(len(items)) for items in shuffled])
+    drawn = rng.integers(len(owner), size=hyper.samples)
+    prompts = [[vocabulary.word(word) for word, _ in pieces(text)] for text in SEEN]
+    wording = rng.integers(len(prompts), size=hyper.samples)
+    for start in range(0, hyper.samples, hyper.batch):
+        rows = range(start, min(start + hyper.batch, hyper.samples))
+        longest = max(len(p) for p in prompts) + hyper.far * depth + 1
+        inputs = np.zeros((len(rows), longest), dtype=np.int64)
+        prefix = np.zeros((len(rows), hyper.targets * depth), dtype=np.int64)
+        answer = np.full((len(rows), hyper.targets * depth), -100, dtype=np.int64)
+        for row, number in enumerate(rows):
+            items, at = shuffled[owner[drawn[number]]], cut[drawn[number]]
+            far, next_ones = items[max(0, at - hyper.far) : at], items[at : at + hyper.targets]
+            shown = tokens[_masked(far, len(codes), hyper.unknown, rng)].ravel()
+            line = [*prompts[wording[number]], *shown, vocabulary.END]
+            inputs[row, : len(line)] = line
+            read = tokens[_masked(next_ones, len(codes), hyper.unknown, rng)].ravel()
+            prefix[row, 1 : len(read)] = read[:-1]
+            answer[row, : len(read)] = codes[next_ones].ravel()
+        yield torch.from_numpy(inputs), torch.from_numpy(prefix), torch.from_numpy(answer)
+
+
+def _masked(items: IntArray, unknown: int, share: float, rng: np.random.Generator) -> IntArray:
+    return np.where(rng.random(len(items)) < share, unknown, items)
+
+
+def loss_of(net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor) -> Tensor:
+    """Mean negative log-probability of an item in nats: the sum of the levels' cross-entropies."""
+    states, depth = net(inputs, prefix), net.vocabulary.indexing.depth
+    losses = [
+        functional.cross_entropy(
+            net.logits(states[:, level::depth], level).flatten(0, 1), answer[:, level::depth].flatten()
+        )
+        for level in range(depth)
+    ]
+    return torch.stack(losses).sum()
+
+
+def _epoch(
+    net: P5Net, optimizer: torch.optim.Optimizer, users: Sequence[_User], epoch: int, rng: np.random.Generator
+) -> float:
+    net.train()
+    total, count = 0.0, 0
+    steps = -(-net.hyper.samples // net.hyper.batch)
+    for number, (inputs, prefix, answer) in enumerate(samples(net, users, rng)):
+        for group in optimizer.param_groups:
+            group["lr"] = net.hyper.rate * _schedule(epoch * steps + number, net.hyper.epochs * steps)
+        loss = loss_of(net, inputs, prefix, answer)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        known = int((answer >= 0).sum())
+        total, count = total + loss.item() * known, count + known
+    return total / count
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Share of the highest rate at a step: linear warm-up, then linear decay."""
+    warm = max(1, round(_WARMUP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 1 - (1 - _FLOOR) * (step - warm) / max(steps - warm, 1)
+
+
+def _checkpoint(file: Path, net: P5Net, optimizer: torch.optim.Optimizer, label: str, epoch: int, loss: float) -> None:
+    tensors = {f"net.{name}": value.clone() for name, value in net.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
+    partial = file.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"label": label, "epoch": str(epoch), "loss": repr(loss)})
+    partial.replace(file)  # atomic: a kill leaves the last whole checkpoint
+
+
+def _resume(file: Path, net: P5Net, optimizer: torch.optim.Optimizer, label: str) -> tuple[int, float]:
+    """Epochs already done and the loss of the last one, after loading them into `net` and `optimizer`."""
+    if not file.is_file():
+        return 0, math.nan
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    if metadata["label"] != label:
+        raise TargetError(f"train p5: {file} belongs to another training; delete it or name another folder")
+    tensors = load_file(file)
+    net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("adam."):
+            _, number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["epoch"]), float(metadata["loss"])
