@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from audit.attack import Edits, writable_text
 from audit.edits import Edit, HistoryDrop, HistoryInsert, TextEdit, read_text
 from audit.target import Input, TargetInfo
@@ -84,8 +86,28 @@ def in_order(inserted: Iterable[tuple[Place, Edit]]) -> Edits:
 
 def insertable(catalog: Catalog, avoid: Iterable[str], request: Request) -> list[Item]:
     """Catalogue items that may be inserted: not in the history, not among the candidates, not in `avoid`."""
-    taken = {*avoid, *(e.item.id for e in request.user.history), *(c.id for c in request.candidates or ())}
+    taken = _taken(avoid, request)
     return [item for item in catalog.items_in_order if item.id not in taken]
+
+
+def draw_items(
+    catalog: Catalog, avoid: Iterable[str], request: Request, count: int, rng: np.random.Generator
+) -> list[Item]:
+    """`count` different items that may be inserted, at random; fewer where the catalogue has no more to offer."""
+    taken, items = _taken(avoid, request), catalog.items_in_order
+    if len(items) < 2 * (len(taken) + count):
+        free = [item for item in items if item.id not in taken]
+        return [free[i] for i in rng.permutation(len(free))[:count].tolist()]
+    drawn: dict[int, Item] = {}
+    while len(drawn) < count:  # most of the catalogue is free, so few draws are lost
+        index = int(rng.integers(len(items)))
+        if items[index].id not in taken:
+            drawn[index] = items[index]
+    return list(drawn.values())
+
+
+def _taken(avoid: Iterable[str], request: Request) -> set[str]:
+    return {*avoid, *(e.item.id for e in request.user.history), *(c.id for c in request.candidates or ())}
 
 
 def title_words(items: Sequence[Item]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attacks.places import insertable
+from attacks.places import draw_items
 from audit.attack import AttackInfo, Perturbation, ThreatModel
 from audit.edits import Edit, HistoryInsert, Zone
 from audit.target import Input, TargetInfo
@@ -49,11 +49,10 @@ class RandomItems(Perturbation):
     ) -> tuple[Edit, ...]:
         """Insert up to `items` events; fewer when the catalogue has no more to offer."""
         history = request.user.history
-        free = insertable(self.catalog, avoid, request)
         ratings = [e.rating for e in history if e.rating is not None]
         edits: list[Edit] = []
-        for index in rng.permutation(len(free))[: self.items]:
+        for item in draw_items(self.catalog, avoid, request, self.items, rng):
             position = int(rng.integers(len(history) + len(edits) + 1))
             rating = ratings[int(rng.integers(len(ratings)))] if ratings else None
-            edits.append(HistoryInsert(position, Event(free[int(index)], rating)))
+            edits.append(HistoryInsert(position, Event(item, rating)))
         return tuple(edits)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import ODD_TITLES, catalog, request
 
-from attacks.places import in_order, insertable, insertion, item_places, masked, title_words, word_places
+from attacks.places import draw_items, in_order, insertable, insertion, item_places, masked, title_words, word_places
 from audit.edits import HistoryInsert, apply
 from audit.target import Input, TargetInfo
 from audit.types import Catalog, Item
@@ -75,3 +76,13 @@ def test_only_foreign_items_may_be_inserted() -> None:
 
 def test_words_of_titles() -> None:
     assert title_words([Item("a", "The {x} 2 Señor, the 漢字!")]) == ["Señor", "The", "the", "漢字"]
+
+
+@pytest.mark.parametrize("size", [10, 12, 400])
+def test_drawn_items_are_different_and_free(size: int) -> None:
+    for seed in range(20):
+        drawn = draw_items(catalog(size), {"i10"}, request(), 3, np.random.default_rng(seed))
+        names = [item.id for item in drawn]
+        free = {item.id for item in insertable(catalog(size), {"i10"}, request())}
+        assert len(set(names)) == len(names) == min(3, len(free))
+        assert set(names) <= free
