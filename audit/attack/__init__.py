@@ -12,7 +12,7 @@ from __future__ import annotations
 from audit.attack.attempt import Attempt, Found, Stealth, Step, stealth, writable_text
 from audit.attack.feedback import Feedback, feedback_for
 from audit.attack.perturbation import Perturbation
-from audit.attack.promotion import Exposure, Offer, Promotion, Variant
+from audit.attack.promotion import Exposure, Extraction, Offer, Promotion, Variant, Writing
 from audit.attack.protocol import Attack
 from audit.attack.search import Edits, Hunt, Job, Joint, Probe, Scouting, Search, Steps, drive
 from audit.attack.threat import AttackInfo, Goal, Knowledge, Objective, ThreatModel
@@ -23,6 +23,7 @@ __all__ = [
     "Attempt",
     "Edits",
     "Exposure",
+    "Extraction",
     "Feedback",
     "Found",
     "Goal",
@@ -42,6 +43,7 @@ __all__ = [
     "Steps",
     "ThreatModel",
     "Variant",
+    "Writing",
     "drive",
     "feedback_for",
     "stealth",

@@ -1,8 +1,9 @@
-"""Attacks that lift one item: what a seller, or whoever plants text near the model, can write for it.
+"""Attacks by planted text: what a seller, or whoever writes near the model, can do for one item or draw out.
 
-A `Promotion` needs no search: it words its text from the item and from what anybody can look up. A search for better
-words is a `Search` with the goal `promote`, whose feedback is `Exposure`. How either is judged, on users that it never
-asked about and against harmless text of the same length, is `audit.modules.robustness.promotion`.
+A `Promotion` needs no search: it words its text from the item and from what anybody can look up; an `Extraction` asks
+for what the target should keep to itself. A search for words that lift an item is a `Search` with the goal `promote`,
+whose feedback is `Exposure`. How they are judged, on users that were never asked about and against harmless text of the
+same length, is `audit.modules.robustness.promotion`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from audit.attack.attempt import Attempt, stealth
 from audit.attack.feedback import Feedback
 from audit.attack.search import Edits
-from audit.attack.threat import AttackInfo, Knowledge, Objective
+from audit.attack.threat import AttackInfo, Goal, Knowledge, Objective
 from audit.edits import AddPassage, TextEdit, apply, read_text
 from audit.errors import ConfigError
 from audit.target import Input, Insight, Recommender, TargetInfo, describe
@@ -74,8 +75,8 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Promotion(ABC):
-    """An attack on the standing of one item, worded without asking the target.
+class Writing(ABC):
+    """An attack that is written down without asking the target: the same text, whoever reads it.
 
     Attributes:
         catalog: the items.
@@ -92,7 +93,7 @@ class Promotion(ABC):
     @property
     @abstractmethod
     def info(self) -> AttackInfo:
-        """The declaration; the goal of its threat model is `promote`."""
+        """The declaration."""
 
     @property
     def variants(self) -> Sequence[Variant]:
@@ -101,14 +102,14 @@ class Promotion(ABC):
 
     @abstractmethod
     def rewrite(self, offer: Offer, rng: np.random.Generator) -> Edits:
-        """The edits that should lift the item.
+        """The edits of one variant.
 
         Args:
             offer: the item and where it stands.
             rng: the same for all users of one item and variant, because a seller writes one text for everybody.
 
         Returns:
-            Edits that apply to the offer's request; empty when the item offers nothing to write on.
+            Edits that apply to the offer's request; empty when there is nothing to write on.
         """
 
     def able(self, target: TargetInfo) -> list[Variant]:
@@ -126,20 +127,23 @@ class Promotion(ABC):
         """Attack each request, the variants in turn; see `Attack.run`. Nothing is searched, so no query is spent.
 
         Raises:
-            ConfigError: the objective names no item of the catalogue.
+            ConfigError: a promotion whose objective names no item of the catalogue.
         """
-        item = self.catalog.get(objective.item_id or "")
-        if item is None:
+        named = self.catalog.get(objective.item_id or "")
+        if named is None and self.info.threat_model.goal == Goal.PROMOTE:
             raise ConfigError(
                 f"{self.info.id}: objective.item_id: {objective.item_id!r} is not an item of the catalogue; "
                 "a promotion needs the item to lift"
             )
         variants = self.able(describe(target)) or list(self.variants)
-        seed = int(rng.integers(1 << 63))
+        seed = int(rng.integers(1 << 62))
         crafted: list[Edits] = []
         for number, request in enumerate(requests):
             at = number % len(variants)
-            edits = self.rewrite(Offer(item, request, (), variants[at]), np.random.default_rng([seed, at]))
+            item = named or some_item(request)
+            edits: Edits = ()
+            if item is not None:
+                edits = self.rewrite(Offer(item, request, (), variants[at]), np.random.default_rng([seed, at]))
             self.info.threat_model.check(edits)
             crafted.append(edits)
         edited = [apply(edits, request) for edits, request in zip(crafted, requests, strict=True)]
@@ -147,6 +151,28 @@ class Promotion(ABC):
         befores, afters = answers[: len(requests)], answers[len(requests) :]
         for request, edits, before, after in zip(requests, crafted, befores, afters, strict=True):
             yield Attempt(request, edits, before, after, queries=0, stealth=stealth(request, edits))
+
+
+class Promotion(Writing):
+    """An attack on the standing of one item; the goal of its threat model is `promote`.
+
+    The shortest one has `info` and a `rewrite` of one line, such as
+    `return write(offer, "title", "Award winner")`.
+    """
+
+
+class Extraction(Writing):
+    """An attack that asks the target for what it should keep to itself; the goal of its threat model is `extract`.
+
+    The offer's item is one that the request shows, for text that is planted there.
+    """
+
+
+def some_item(request: Request) -> Item | None:
+    """An item that the request shows: the first candidate, or else the latest of the history."""
+    if request.candidates:
+        return request.candidates[0]
+    return request.user.history[-1].item if request.user.history else None
 
 
 def write(offer: Offer, place: Field, text: str, position: Position = "end") -> Edits:
@@ -244,4 +270,3 @@ def exposure_of(info: TargetInfo, request: Request, objective: Objective) -> Exp
         return None
     whole = request.task == "rank" and Insight.SCORES in info.reveals
     return Exposure(objective.item_id, depth_of(request), request.task, whole)
-
