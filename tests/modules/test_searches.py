@@ -18,8 +18,8 @@ from audit.store import Store
 from audit.target import Input, Insight
 from audit.types import Answer, Ranked, Request
 
-BRITTLE = 5
-"""Every fifth item of the catalogue upsets the planted target."""
+BRITTLE = 17
+"""Every seventeenth item of the catalogue upsets the planted target."""
 
 
 @pytest.fixture(scope="module")

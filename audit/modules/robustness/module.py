@@ -21,6 +21,8 @@ from audit.modules.robustness.cells import Cell, Labels, plan_cells
 from audit.modules.robustness.comparison import Compared, Comparison, losses
 from audit.modules.robustness.costs import COST_METRICS, costs, curve
 from audit.modules.robustness.panel import Panel
+from audit.modules.robustness.promotion import GOALS, PROMOTION_METRICS, promotions
+from audit.modules.robustness.promotion import search_queries as promotion_queries
 from audit.stats import Look
 
 INFO = ModuleInfo(
@@ -39,6 +41,7 @@ INFO = ModuleInfo(
         "invalid_rate",
         "advantage",
         *COST_METRICS,
+        *PROMOTION_METRICS,
     ),
     controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
 )
@@ -62,6 +65,7 @@ class Robustness:
         seeds: how often each attack is run; its findings are means over them, with the user as unit.
         search_users: how many users are searched; None for all.
         champion: the attack that every other is compared with.
+        items: most items that attacks on the item side try to lift.
         examples: pieces of evidence kept per attack, worst first.
         sequential: whether an attack stops at a planned look once the policy can judge it. The looks share the error
             of 1 - level (see `audit.stats.looks`), so the intervals stay honest and become slightly wider.
@@ -73,6 +77,7 @@ class Robustness:
     seeds: int = 1
     search_users: int | None = 30
     champion: str | None = "cheatagent"
+    items: int = 8
     examples: int = 50
     sequential: bool = True
     _built: dict[str, Attack] = field(default_factory=dict, compare=False, repr=False)
@@ -92,7 +97,7 @@ class Robustness:
             if not modes or any(mode not in ("known", "free") for mode in modes):
                 where = f"attacks.{name}.labels" if name else "labels"
                 raise ValueError(f"{where}: {', '.join(map(repr, modes))} must be known, free, or a list of both")
-        for option, value in (("seeds", self.seeds), ("search_users", self.search_users)):
+        for option, value in (("seeds", self.seeds), ("search_users", self.search_users), ("items", self.items)):
             if value is not None and value < 1:
                 raise ValueError(f"{option}: {value} must be at least 1")
 
@@ -129,12 +134,17 @@ class Robustness:
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
 
+    def _aimed(self, context: Context, *, at_items: bool) -> dict[str, Attack]:
+        """The attacks by name: those that lift an item or draw something out, or those on the answers of one user."""
+        built = {name: self._attack(name, context) for name in self._options}
+        return {name: a for name, a in built.items() if (a.info.threat_model.goal in GOALS) == at_items}
+
     def _cells(self, context: Context) -> list[Cell]:
         """The cells that can run on this target, attacks in their order."""
         able = {
-            name: (self._attack(name, context), self._options[name])
-            for name in self._options
-            if self._attack(name, context).info.lacking(context.info, context.task) is None
+            name: (attack, self._options[name])
+            for name, attack in self._aimed(context, at_items=False).items()
+            if attack.info.lacking(context.info, context.task) is None
         }
         return plan_cells(
             able,
@@ -165,7 +175,7 @@ class Robustness:
             cell.seeds * self._users(cell, context) * (cell.budget + 2)
             for cell in self._cells(context)
             if not cell.planned
-        )
+        ) + promotion_queries(self._aimed(context, at_items=True), context, items=self.items, budget=max(self.budgets))
 
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
@@ -185,8 +195,7 @@ class Robustness:
         controls = {arm.id: Compared(arm, arm.answers(context)) for arm in arms}
         for control in controls.values():
             self._judge(self._panel(comparison, control, None, card, output))
-        for name in self._options:
-            attack = self._attack(name, context)
+        for name, attack in self._aimed(context, at_items=False).items():
             if reason := attack.info.lacking(context.info, context.task):
                 card.skip("flip_rate", attack.info.title, reason, attack=name)
         cells = self._cells(context)
@@ -195,6 +204,15 @@ class Robustness:
             card.take(cards[cell.id])
         if self.champion is not None:
             advantages(self.champion, cells, done, comparison, card)
+        promotions(
+            self._aimed(context, at_items=True),
+            context,
+            card,
+            output,
+            items=self.items,
+            examples=self.examples,
+            budget=max(self.budgets),
+        )
 
     def _attacked(
         self, cells: Sequence[Cell], comparison: Comparison, controls: Mapping[str, Compared], output: Output
