@@ -6,7 +6,8 @@ request as the earlier ones left it.
 
 Field names, shared with the spans of a rendered prompt:
 `instruction`, `note`, `turns[i]`, `passages[i]`, `attributes.NAME`, `history[i]` (an event as such: the token of its
-item in a model of ids), `history[i].title`, `history[i].text`, `candidates[i].title`, `candidates[i].text`, and `item:ID.title`, `item:ID.text` for an item wherever it occurs.
+item in a model of ids), `history[i].title`, `history[i].text`, `candidates[i].title`, `candidates[i].text`, and
+`item:ID.title`, `item:ID.text` for an item wherever it occurs.
 """
 
 from __future__ import annotations

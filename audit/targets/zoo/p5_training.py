@@ -49,7 +49,7 @@ RECIPES: Mapping[str, Hyper] = {
 
 
 @dataclass(frozen=True, eq=False)
-class _User:
+class Events:
     """Training events of one user: item indices, and times that tell which events may be exchanged."""
 
     items: IntArray
@@ -93,6 +93,7 @@ def train(
     hyper = hyper or RECIPES.get(indexing, Hyper())
     hyper = hyper if epochs is None else replace(hyper, epochs=epochs)
     split = leave_one_out(dataset)
+    users = _users(dataset, split.train)
     codes = make(indexing, list(split.train.values()), len(dataset.catalog), np.random.default_rng([seed, 0]))
     label = json.dumps({"dataset": dataset.digest, "seed": seed, "indexing": indexing, **asdict(hyper)}, sort_keys=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,7 @@ def train(
         for epoch in range(done, hyper.epochs):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
             torch.manual_seed(seed * 10_007 + epoch + 1)
-            loss = _epoch(net, optimizer, _users(dataset, split.train), epoch, np.random.default_rng([seed, 1, epoch]))
+            loss = _epoch(net, optimizer, users, epoch, np.random.default_rng([seed, 1, epoch]))
             _checkpoint(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
             if progress is not None:
                 progress(epoch + 1, hyper.epochs, loss)
@@ -116,17 +117,17 @@ def train(
     return {"loss": loss} | p5_evaluation.summary(report)
 
 
-def _users(dataset: Dataset, train: Mapping[str, IntArray]) -> list[_User]:
+def _users(dataset: Dataset, train: Mapping[str, IntArray]) -> list[Events]:
     times = dataset.interactions["time"].to_numpy(dtype=np.float64)
     users = []
     for user, items in train.items():
         when = times[dataset.rows(user)[: len(items)]]
         # Without times every order but the given one would be invented.
-        users.append(_User(items, when if np.isfinite(when).all() else np.arange(len(items), dtype=np.float64)))
+        users.append(Events(items, when if np.isfinite(when).all() else np.arange(len(items), dtype=np.float64)))
     return users
 
 
-def samples(net: P5Net, users: Sequence[_User], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def samples(net: P5Net, users: Sequence[Events], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The batches of one epoch.
 
     Events of one user with the same time stamp come in a random order: half of the neighbours in MovieLens tie.
@@ -179,7 +180,7 @@ def loss_of(net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor) -> Tenso
 
 
 def _epoch(
-    net: P5Net, optimizer: torch.optim.Optimizer, users: Sequence[_User], epoch: int, rng: np.random.Generator
+    net: P5Net, optimizer: torch.optim.Optimizer, users: Sequence[Events], epoch: int, rng: np.random.Generator
 ) -> float:
     net.train()
     total, count = 0.0, 0
