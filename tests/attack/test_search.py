@@ -10,7 +10,20 @@ import numpy as np
 import pytest
 from helpers import Scripted, catalog, request, requests
 
-from audit.attack import AttackInfo, Attempt, Edits, Found, Goal, Job, Objective, Probe, Search, Steps, ThreatModel
+from audit.attack import (
+    AttackInfo,
+    Attempt,
+    Edits,
+    Found,
+    Goal,
+    Job,
+    Objective,
+    Probe,
+    Scouting,
+    Search,
+    Steps,
+    ThreatModel,
+)
 from audit.edits import HistoryDrop, HistoryInsert, TextEdit, Zone
 from audit.errors import ThreatModelViolation
 from audit.target import Input, Insight
@@ -67,6 +80,19 @@ def try_all(names: list[str]) -> Callable[[Probe], Steps]:
         return None
 
     return steps
+
+
+def test_what_is_asked_only_to_learn_from_is_no_result() -> None:
+    def steps(probe: Probe) -> Steps:
+        (loss,) = yield Scouting([insert("i30")])
+        assert loss > 1.0
+        yield [insert("i20")]
+        return None
+
+    (attempt,) = run(brittle("i30"), steps)
+    assert attempt.edits == insert("i20")
+    assert [step.edits for step in attempt.trace] == [insert("i20")]
+    assert attempt.queries == 2
 
 
 def test_without_a_choice_of_its_own_the_best_that_was_tried_is_the_result() -> None:
