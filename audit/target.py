@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from audit.types import Answer, Request, Task
+import numpy as np
+import numpy.typing as npt
+
+from audit.types import Answer, Item, Request, Task
+
+if TYPE_CHECKING:
+    from audit.data.dataset import Dataset
 
 
 class Input(StrEnum):
@@ -145,6 +151,64 @@ class GivesLogprobs(Protocol):
 
     def logprobs(self, requests: Sequence[Request], continuations: Sequence[str]) -> Sequence[Sequence[float]]:
         """Log-probability of each token of each continuation, given its request's prompt, in nats."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class TokenGradients:
+    """How the loss of one request changes with the embedding of each token that came from the request.
+
+    Attributes:
+        spans: (n) origin of each token: the field of the request as in `Rendered`, and the characters *of that field's
+            text* that the token stands for; 0 to 0 for the token of an item as such.
+        embeddings: (n, dim) float32, as the model reads them.
+        gradients: (n, dim) float32, of the loss in nats.
+    """
+
+    spans: tuple[Span, ...]
+    embeddings: npt.NDArray[np.float32]
+    gradients: npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class GivesGradients(Protocol):
+    """A target whose weights are at hand (`Insight.GRADIENTS`).
+
+    The loss is the one that an adversary reads from its scores (`audit.attack.feedback`): for `rank`, the negative
+    log-probability of the relevant items, among the candidates where there are any; for `score`, the mean negative
+    log-likelihood of the right decisions.
+    """
+
+    def gradients(self, requests: Sequence[Request], relevant: Sequence[frozenset[str]]) -> Sequence[TokenGradients]:
+        """Gradients of the loss.
+
+        Args:
+            requests: what is asked.
+            relevant: per request, ids of the right items; for `score`, of the candidates to which yes is right.
+
+        Raises:
+            TargetError: a request that has no such loss.
+        """
+        ...
+
+    def word_embeddings(self, words: Sequence[str]) -> Sequence[npt.NDArray[np.float32]]:
+        """Embeddings (tokens, dim) of each word, as it would stand inside a text."""
+        ...
+
+    def item_embeddings(self, items: Sequence[Item]) -> Sequence[npt.NDArray[np.float32]]:
+        """Embeddings (tokens, dim) of each item, as it would stand in a history."""
+        ...
+
+
+@runtime_checkable
+class Retrains(Protocol):
+    """A target that can be fitted again on other interactions (`Insight.TRAIN`)."""
+
+    def retrain(self, dataset: Dataset) -> Recommender:
+        """A twin of the same kind and options, fitted on all interactions of `dataset`: nothing is held out.
+
+        The target itself stays as it is. Equal datasets give equal twins.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ the only order there is. Every sort in `audit.data` is stable for that reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -157,6 +157,25 @@ class Dataset:
             users={user: attributes for user, attributes in self.users.items() if user in users},
             notes=(*self.notes, f"Iterative {k}-core: {len(users)} users, {len(items)} items, {len(frame)} events."),
         )
+
+    def with_users(self, events: Mapping[str, Sequence[Event]]) -> Dataset:
+        """The same with further users, whose events follow all others in the file order.
+
+        Raises:
+            DataError: a user of that name has interactions already, or an item is not in the catalogue.
+        """
+        known = sorted(set(events) & set(self.user_ids))
+        if known:
+            raise DataError(f"dataset {self.name}: user {known[0]!r} has interactions already; give new users new ids")
+        rows = [
+            (user, e.item.id, np.nan if e.rating is None else e.rating, np.nan if e.time is None else e.time)
+            for user, past in events.items()
+            for e in past
+        ]
+        if not rows:
+            return self
+        more = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"rating": "float64", "time": "float64"})
+        return replace(self, interactions=pd.concat([self.interactions, more], ignore_index=True))
 
     @cached_property
     def digest(self) -> str:

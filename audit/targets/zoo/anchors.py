@@ -10,11 +10,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from audit.data.dataset import Dataset, FloatArray, IntArray
+from audit.data.splits import leave_one_out
 from audit.target import Input, Insight, TargetInfo
 from audit.types import Answer, Catalog, Item, Ranked, Request
 
@@ -27,13 +29,13 @@ class Anchor(ABC):
     Items that the anchor does not know are left out of the history and score below every known item.
     """
 
-    def __init__(self, name: str, catalog: Catalog, fingerprint: str) -> None:
+    def __init__(self, name: str, catalog: Catalog, fingerprint: str, *, trains: bool = False) -> None:
         self.catalog = catalog
         self._info = TargetInfo(
             name=name,
             tasks=("rank", "score"),
             honours=frozenset({Input.HISTORY}),
-            reveals=frozenset({Insight.SCORES}),
+            reveals=frozenset({Insight.SCORES} | ({Insight.TRAIN} if trains else set())),
             fingerprint=fingerprint,
         )
 
@@ -96,6 +98,19 @@ class Anchor(ABC):
 
 def _entry(item: Item, score: float) -> Ranked:
     return Ranked(item.id, item.title, float(score))
+
+
+def learned(dataset: Dataset, hold_out: Literal["valid", "test"] | None) -> list[IntArray]:
+    """Item indices that each user lets an anchor learn, oldest first.
+
+    Args:
+        dataset: where they come from.
+        hold_out: the item of the leave-one-out split that is not seen, nor what follows it; None for all events.
+    """
+    if hold_out is None:
+        return list(dataset.sequences.values())
+    split = leave_one_out(dataset)
+    return [split.context(user, hold_out) for user in split.train]
 
 
 def ml100k_core() -> Dataset:

@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 
 from audit.data.dataset import Dataset, FloatArray, IntArray
-from audit.data.splits import leave_one_out
 from audit.errors import ConfigError
-from audit.targets.zoo.anchors import Anchor, fingerprint, ml100k_core
+from audit.targets.zoo.anchors import Anchor, fingerprint, learned, ml100k_core
 from audit.types import Catalog
 
 
@@ -20,26 +19,31 @@ class Ease(Anchor):
     Args:
         catalog: the items.
         weights: (items, items) with a zero diagonal; entry [i, j] is what having i says of j.
+        l2: λ they were solved with, for a twin that is fitted again.
     """
 
-    def __init__(self, catalog: Catalog, weights: FloatArray) -> None:
-        super().__init__("ease", catalog, fingerprint("ease", catalog, weights))
-        self.weights = weights
+    def __init__(self, catalog: Catalog, weights: FloatArray, l2: float = 500.0) -> None:
+        super().__init__("ease", catalog, fingerprint("ease", catalog, weights), trains=True)
+        self.weights, self.l2 = weights, l2
 
     @classmethod
-    def fit(cls, dataset: Dataset, *, l2: float = 500.0, hold_out: Literal["valid", "test"] = "test") -> Ease:
+    def fit(cls, dataset: Dataset, *, l2: float = 500.0, hold_out: Literal["valid", "test"] | None = "test") -> Ease:
         """Solve for what users did before their `hold_out` item of the leave-one-out split.
 
         Args:
             dataset: all events count as implicit feedback.
             l2: the only hyper-parameter, λ of equation 8.
-            hold_out: the part the model must not see.
+            hold_out: the part the model must not see; None for a dataset that holds nothing else.
         """
-        split = leave_one_out(dataset)
-        seen = np.zeros((len(split.train), len(dataset.catalog)))
-        for row, user in zip(seen, split.train, strict=True):
-            row[split.context(user, hold_out)] = 1
-        return cls(dataset.catalog, ease_weights(seen, l2))
+        rows = learned(dataset, hold_out)
+        seen = np.zeros((len(rows), len(dataset.catalog)))
+        for row, items in zip(seen, rows, strict=True):
+            row[items] = 1
+        return cls(dataset.catalog, ease_weights(seen, l2), l2)
+
+    def retrain(self, dataset: Dataset) -> Ease:
+        """See `audit.target.Retrains`."""
+        return Ease.fit(dataset, l2=self.l2, hold_out=None)
 
     def score(self, histories: Sequence[IntArray]) -> FloatArray:
         """Scores (histories, items); an empty history scores every item 0."""

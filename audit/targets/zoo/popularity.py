@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 
 from audit.data.dataset import Dataset, FloatArray, IntArray
-from audit.data.splits import leave_one_out
-from audit.targets.zoo.anchors import Anchor, fingerprint, ml100k_core
+from audit.targets.zoo.anchors import Anchor, fingerprint, learned, ml100k_core
 from audit.types import Catalog
 
 
@@ -22,15 +21,18 @@ class Popularity(Anchor):
     """
 
     def __init__(self, catalog: Catalog, counts: FloatArray) -> None:
-        super().__init__("popularity", catalog, fingerprint("popularity", catalog, counts))
+        super().__init__("popularity", catalog, fingerprint("popularity", catalog, counts), trains=True)
         self.counts = counts
 
     @classmethod
-    def fit(cls, dataset: Dataset, *, hold_out: Literal["valid", "test"] = "test") -> Popularity:
-        """Count what users did before their `hold_out` item of the leave-one-out split."""
-        split = leave_one_out(dataset)
-        seen = np.concatenate([split.context(user, hold_out) for user in split.train])
+    def fit(cls, dataset: Dataset, *, hold_out: Literal["valid", "test"] | None = "test") -> Popularity:
+        """Count what users did before their `hold_out` item of the leave-one-out split; None counts all they did."""
+        seen = np.concatenate(learned(dataset, hold_out))
         return cls(dataset.catalog, np.bincount(seen, minlength=len(dataset.catalog)).astype(np.float64))
+
+    def retrain(self, dataset: Dataset) -> Popularity:
+        """See `audit.target.Retrains`."""
+        return Popularity.fit(dataset, hold_out=None)
 
     def score(self, histories: Sequence[IntArray]) -> FloatArray:
         """The same counts for every history, (histories, items)."""
