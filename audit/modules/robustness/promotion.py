@@ -156,7 +156,7 @@ def _lift(
             Shot(p.trial, p.variant, p.edits, p.control, answers[p.trial.case.id, p.trial.item.id], after, control)
             for p, after, control in zip(planned, afters, controls, strict=True)
         ]
-        board.note = _note(stage, planned)
+        board.note = "; ".join(part for part in (board.note, _note(stage, planned)) if part)
         report(board, shots)
 
 
@@ -253,17 +253,20 @@ def _searched(name: str, attack: Attack, stage: Stage, board: Board, budget: int
         if isinstance(attack, Search) and requests:
             found[item_id] = _found(name, attack, stage, item, budget)
     board.extra = {"budget": budget}
-    planned = [
-        _Planned(trial, Variant(), edits, harmless(edits, trial.request))
-        for trial in stage.trials
-        if trial.item.id in found and (edits := found[trial.item.id].edits)
-    ]
-    if not planned:
-        reason = f"{attack.info.id} found no text that raised any item among its anchors"
+    if not any(f.queries for f in found.values()):
+        reason = f"{attack.info.id} tried nothing on any item: their text or the budget of {budget} leaves no room"
         board.card.skip("exposure_lift", attack.info.title, reason, **board.params())
         return []
     _queries(board, list(found.values()))
-    return planned
+    rewritten = sum(bool(f.edits) for f in found.values())
+    board.note = f"{rewritten} of {len(found)} items rewritten; nothing that was tried lifted the others"
+    # An item that no text lifted stays as it was: it is a failure of the attack, not a missing trial.
+    return [
+        _Planned(trial, Variant(), edits, harmless(edits, trial.request))
+        for trial in stage.trials
+        if trial.item.id in found
+        for edits in [found[trial.item.id].edits]
+    ]
 
 
 def _found(name: str, attack: Search, stage: Stage, item: Item, budget: int) -> Found:
