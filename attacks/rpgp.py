@@ -1,0 +1,70 @@
+"""RPGP: random words and items at the places that CheatAgent's positioning proposes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from attacks.insertions import NEEDS, ZONES, Stock, check_counts, distinct, written
+from attacks.places import title_words
+from attacks.positioning import Kinds, Variant, check_kinds, important_places
+from audit.attack import AttackInfo, Probe, Search, Steps, ThreatModel
+from audit.attack.feedback import UNREADABLE
+
+
+@dataclass(frozen=True)
+class Rpgp(Search):
+    """Insert at random, but where it matters: step A of CheatAgent without its step B.
+
+    A third of the budget at most goes into positioning; what is left pays for random fillings of the proposed places,
+    of which the best is kept. The published rival fills once; at an equal budget it may fill as often as its rivals
+    may ask. Without a budget it is one random filling of random places.
+
+    Attributes:
+        edits: insert words, items, or both in one ranking of places.
+        insertions: how many (Δ of the paper, 3 there).
+        variant: of positioning; see `important_places`.
+    """
+
+    edits: Kinds = "both"
+    insertions: int = 3
+    variant: Variant = "paper"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kinds(self.edits, self.variant)
+        check_counts(insertions=self.insertions)
+
+    @property
+    def info(self) -> AttackInfo:
+        """The declaration."""
+        return AttackInfo(
+            id="rpgp",
+            title="Random words and items at important places (RPGP)",
+            why="It tells how much of a clever attack is knowing where to strike, and how much knowing with what.",
+            reference="Baseline RPGP of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3",
+            threat_model=ThreatModel(ZONES, max_edits=self.insertions, max_queries=None, sees="scores"),
+            needs=NEEDS,
+            severity="medium",
+        )
+
+    @cached_property
+    def _words(self) -> list[str]:
+        return title_words(self.catalog.items_in_order)
+
+    def search(self, probe: Probe) -> Steps:
+        """Positioning, then random fillings."""
+        stock = Stock.of(probe, self.catalog, self._words)
+        kinds = stock.kinds(self.edits)
+        if kinds is None:
+            return ()
+        # Step A (section 3.3.1): words and events in one ranking, the Δ most important ones.
+        chosen = yield from important_places(probe, self.insertions, edits=kinds, variant=self.variant)
+        # In place of step B: random tokens, "next to" the chosen ones.
+        drafts = distinct(stock.fill(chosen, probe.rng) for _ in range(max(probe.left, 1)))
+        tried = [written(draft, probe.request) for draft in drafts]
+        if not tried or probe.left < 1:
+            return tried[0] if tried else ()
+        losses = yield tried
+        best = max(range(len(tried)), key=lambda i: losses[i])
+        return tried[best] if losses[best] > UNREADABLE else ()
