@@ -70,6 +70,12 @@ class Dataset:
         return {item_id: i for i, item_id in enumerate(self.catalog)}
 
     @cached_property
+    def popularity(self) -> Mapping[str, int]:
+        """How many users have each item, by item id; 0 for items that nobody has."""
+        counts = self.interactions.groupby("item")["user"].nunique()
+        return {item_id: int(counts.get(item_id, 0)) for item_id in self.catalog}
+
+    @cached_property
     def user_ids(self) -> tuple[str, ...]:
         """The users who have interactions, in order of their first row."""
         return tuple(map(str, pd.unique(self.interactions["user"])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,20 @@ from audit.edits import Edit, HistoryInsert, HistoryReplace, TextEdit, apply, fr
 from audit.target import Input, TargetInfo
 from audit.types import Catalog, Event, Item, Request, User
 
-NAMES = sorted(registry.available("attacks"))
+NAMES = sorted(
+    name
+    for name in registry.available("attacks")
+    if isinstance(kind := registry.load("attacks", name, where="test"), type) and issubclass(kind, Perturbation)
+)
 READS_ALL = TargetInfo("all", honours=frozenset(Input))
 READS_TITLES = TargetInfo("titles", honours=frozenset({Input.HISTORY, Input.ITEM_TEXT}))
 READS_NOTHING = TargetInfo("nothing", honours=frozenset())
 
 
 def build(name: str, items: Catalog) -> Perturbation:
-    attack = registry.load("attacks", name, where="test")(items)
-    if not isinstance(attack, Perturbation):
-        pytest.skip("an attack with a search")
+    factory = registry.load("attacks", name, where="test")
+    known = {"popularity": {item_id: n % 7 for n, item_id in enumerate(items)}}
+    attack: Perturbation = factory(items, **{k: v for k, v in known.items() if k in signature(factory).parameters})
     return attack
 
 
@@ -58,7 +63,7 @@ def test_edits_of_one_request_do_not_depend_on_the_others(name: str) -> None:
     assert craft(attack, others)[4] == craft(attack, WORDED)[4]
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "negation"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in {"negation", "profile-popular"}])
 def test_another_seed_makes_other_edits(name: str) -> None:
     attack = build(name, catalog())
     assert craft(attack, WORDED, seed=1) != craft(attack, WORDED, seed=2)

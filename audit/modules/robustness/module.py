@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,7 +131,11 @@ class Robustness:
         if name not in self._built:
             where = f"modules.robustness.attacks.{name}"
             factory = registry.load("attacks", name, where=where)
-            options = {"catalog": context.dataset.catalog, **self._options[name]}
+            known = {"catalog": context.dataset.catalog}
+            # Anybody can see what is popular; an attack that wants to know it has a parameter of that name.
+            if "popularity" in inspect.signature(factory).parameters:
+                known["popularity"] = context.dataset.popularity
+            options = {**known, **self._options[name]}
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
 
