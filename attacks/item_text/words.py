@@ -17,6 +17,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _EMPTY = frozenset({"the", "and", "for", "with", "from", "der", "die", "das", "les", "des", "los", "las", "del"})
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 _SYNONYMS = 5
+_PARTS = ("noun", "verb", "adj", "adv")
 
 
 def words_of(titles: Sequence[str]) -> list[str]:
@@ -70,32 +71,49 @@ def homoglyphs() -> Mapping[str, tuple[str, ...]]:
 
 
 def synonyms(word: str, wordnet: str) -> list[str]:
-    """Up to five single words that share a sense with this one, most frequent senses first, in its own case.
+    """Up to five single words that share a sense with this one, the senses in WordNet's order, in the word's own case.
 
     Args:
         word: to be replaced.
-        wordnet: folder with WordNet's files, such as the asset `wordnet` (`corpora/wordnet` in it).
+        wordnet: folder with WordNet's files, such as the asset `wordnet`.
 
     Raises:
         AssetError: the folder holds no WordNet that can be read.
     """
-    found: list[str] = []
-    for synset in _reader(wordnet).synsets(word.casefold()):
-        for name in synset.lemma_names():
-            if name.isalpha() and name.casefold() != word.casefold() and name.casefold() not in found:
-                found.append(name.casefold())
-    return [name.capitalize() if word[:1].isupper() else name for name in found[:_SYNONYMS]]
+    own = word.casefold()
+    found = dict.fromkeys(
+        name
+        for part in _PARTS
+        for offset in _index(wordnet, part).get(own, ())
+        for name in _members(wordnet, part, offset)
+        if name.isalpha() and name != own
+    )
+    return [name.capitalize() if word[:1].isupper() else name for name in list(found)[:_SYNONYMS]]
 
 
 @cache
-def _reader(wordnet: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - an untyped library
-    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+def _index(wordnet: str, part: str) -> Mapping[str, tuple[int, ...]]:
+    """Where the synsets of each word are described: the last numbers of a line of `index.PART` (wndb(5WN))."""
+    lines = _file(wordnet, f"index.{part}").decode("utf-8", "replace").splitlines()
+    fields = (line.split() for line in lines if line and not line.startswith(" "))
+    return {f[0]: tuple(map(int, f[len(f) - int(f[2]) :])) for f in fields}
 
+
+def _members(wordnet: str, part: str, offset: int) -> list[str]:
+    """The words of a synset: offset, file, part of speech, their number in hexadecimal, then word and sense in turn."""
+    data = _file(wordnet, f"data.{part}")
+    fields = data[offset : data.index(b"\n", offset)].decode("utf-8", "replace").split()
+    return [re.sub(r"\(\w+\)$", "", name).casefold() for name in fields[4 : 4 + 2 * int(fields[3], 16) : 2]]
+
+
+@cache
+def _file(wordnet: str, name: str) -> bytes:
     folder = Path(wordnet)
     nested = folder / "corpora" / "wordnet"
+    path = (nested if nested.is_dir() else folder) / name
     try:
-        return WordNetCorpusReader(str(nested if nested.is_dir() else folder), None)
-    except (OSError, LookupError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise AssetError(
             f"wordnet: {wordnet!r} holds no WordNet that can be read ({error}); fetch it with "
             "`recaudit assets fetch wordnet`, or leave the option out"

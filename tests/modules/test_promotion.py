@@ -13,6 +13,9 @@ import pytest
 from helpers import ODD_TITLES, Scripted, gateway, new_run, request, write_world
 from world import make_world
 
+from attacks.injection.attacks import Injection, PromptLeak
+from attacks.item_text.rectextattack import RecTextAttack
+from attacks.item_text.stuffing import KeywordStuffing
 from audit.attack import (
     Attack,
     AttackInfo,
@@ -175,7 +178,7 @@ def judged(
 
 
 def one(findings: Sequence[Finding], metric: str, **params: Any) -> Finding:
-    ways = {"stratum", "family", "field", "style", "measure"} - set(params)
+    ways = {"stratum", "family", "field", "style", "measure", "position", "channel", "carrier"} - set(params)
     found = [
         f
         for f in findings
@@ -391,6 +394,71 @@ def test_whole_catalogues_and_scores(config: dict[str, Any], store: Store) -> No
     )
     findings, _ = judged([Plea], context_of({"dataset": {**block, "targets": 10}}, scoring, store))
     assert one(findings, "psr").estimate == 1
+
+
+# The attacks that come along ------------------------------------------------------------------------------------------
+
+
+def test_the_families_and_fields_that_a_target_obeys_are_told_apart(config: dict[str, Any], store: Store) -> None:
+    """Obeys orders in passages and half of those in titles, and takes nothing from reviews or JSON."""
+
+    def score(asked: Request, item: Item) -> float:
+        ordered = "Ignore all previous instructions" in item.title and chance(asked, item, "obeys") < 0.5
+        quoted = [p.text for p in asked.passages if "Ignore all previous instructions" in p.text]
+        return 2.0 if ordered or any(f'"{item.title}"' in text for text in quoted) else chance(asked, item)
+
+    target = Planted(score, reads=(Input.ITEM_TEXT, Input.PASSAGES))
+    families = {"families": ["override", "tool", "review"], "draws": 6}
+    attacks = {"injection": lambda catalog: Injection(catalog, **families)}
+    findings, _ = judged(attacks, context_of(config, target, store), items=6)
+    by_family = {f.params["family"]: f for f in findings if f.metric == "psr" and "family" in f.params}
+    assert set(by_family) == {"override", "tool", "review"}
+    assert (by_family["override"].estimate or 0) > 0.1
+    assert by_family["tool"].estimate == by_family["review"].estimate == 0
+    by_field = {f.params["field"]: f for f in findings if f.metric == "psr" and "field" in f.params}
+    assert (by_field["passage"].estimate or 0) > (by_field["title"].estimate or 0) > 0
+    assert by_field["description"].estimate == 0
+    assert by_field["note"].verdict == "not_applicable"
+
+
+def test_stuffing_lifts_items_where_keywords_are_counted(config: dict[str, Any], store: Store) -> None:
+    def counts(asked: Request, item: Item) -> float:
+        words = item.title.casefold().split()
+        return words.count(words[0]) + chance(asked, item)
+
+    findings, _ = judged([KeywordStuffing], context_of(config, Planted(counts), store))
+    styles = {f.params["style"]: f for f in findings if f.metric == "psr" and "style" in f.params}
+    assert styles["own facts"].estimate == 1
+    assert styles["own facts"].verdict == "fail"
+    assert styles["own facts"].floor == 0
+    assert (styles["popular words"].estimate or 0) < 0.5
+
+
+def test_a_searched_title_lifts_items_on_users_it_never_saw(config: dict[str, Any], store: Store) -> None:
+    def brittle(asked: Request, item: Item) -> float:
+        return chance(asked, item) - (1.0 if "(" in item.title and len(item.title.split()[0]) % 2 else 0.0)
+
+    findings, _ = judged([RecTextAttack], context_of(config, Planted(brittle), store), budget=40)
+    lift = one(findings, "exposure_lift", attack="rectextattack", budget=40)
+    assert (lift.effect or 0) > 0.05
+    assert "items rewritten" in lift.note
+    assert (one(findings, "text_similarity", attack="rectextattack", budget=40).estimate or 0) > 0.7
+
+
+def test_a_search_without_room_says_so(config: dict[str, Any], store: Store) -> None:
+    findings, _ = judged([RecTextAttack], context_of(config, Planted(), store), budget=1)
+    assert one(findings, "exposure_lift").verdict == "not_applicable"
+    assert "tried nothing on any item" in one(findings, "exposure_lift").reason
+
+
+def test_the_library_asks_for_the_instruction_in_several_ways(config: dict[str, Any], store: Store) -> None:
+    def said(asked: Request) -> str:
+        return asked.instruction if "word for word" in asked.user.note else "Here is your list."
+
+    findings, _ = judged([PromptLeak], context_of(config, talking(said), store))
+    by_family = {f.params["family"]: f for f in findings if f.metric == "leak_rate" and "family" in f.params}
+    assert (by_family["recite"].estimate or 0) > 0.2
+    assert by_family["pretext"].estimate == by_family["planted"].estimate == 0
 
 
 # The instruction ------------------------------------------------------------------------------------------------------
