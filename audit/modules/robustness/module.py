@@ -1,4 +1,8 @@
-"""The robustness module: benign controls, then attacks, each with paired intervals above its floor."""
+"""The robustness module: benign controls, then attacks, each with paired intervals above its floor.
+
+Who is attacked decides how an attack is judged: one user's answers (`per_user`), all users by the same words
+(`universal`), an item's place in everybody's list (`promotion`), or what a refitted target learns (`shilling`).
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from audit import registry, stats
+from audit import registry
 from audit.attack import Attack
-from audit.edits import Zone, apply
-from audit.findings import Evidence
+from audit.attack.shilling import Shilling
 from audit.gateway import Ask
 from audit.modules.arms import benign, plan
 from audit.modules.base import Context, ModuleInfo, Output, build
 from audit.modules.report_card import ReportCard
-from audit.modules.robustness import ranking, scoring
 from audit.modules.robustness.advantage import advantages
-from audit.modules.robustness.cells import Cell, Labels, plan_cells
-from audit.modules.robustness.comparison import Compared, Comparison, losses
-from audit.modules.robustness.costs import COST_METRICS, costs, curve
-from audit.modules.robustness.panel import Panel
+from audit.modules.robustness.cells import Labels, plan_cells
+from audit.modules.robustness.comparison import Compared, Comparison
+from audit.modules.robustness.costs import COST_METRICS
+from audit.modules.robustness.judging import judge
+from audit.modules.robustness.per_user import UserAttacks
 from audit.modules.robustness.promotion import GOALS, PROMOTION_METRICS, promotions
 from audit.modules.robustness.promotion import search_queries as promotion_queries
-from audit.stats import Look
+from audit.modules.robustness.shilling import SHILLING_METRICS, shilling
+from audit.modules.robustness.universal import is_universal, universal
+from audit.modules.robustness.universal import search_queries as universal_queries
 
 INFO = ModuleInfo(
     id="robustness",
@@ -43,6 +48,7 @@ INFO = ModuleInfo(
         "advantage",
         *COST_METRICS,
         *PROMOTION_METRICS,
+        *SHILLING_METRICS,
     ),
     controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
 )
@@ -131,7 +137,7 @@ class Robustness:
         if name not in self._built:
             where = f"modules.robustness.attacks.{name}"
             factory = registry.load("attacks", name, where=where)
-            known = {"catalog": context.dataset.catalog}
+            known: dict[str, object] = {"catalog": context.dataset.catalog}
             # Anybody can see what is popular; an attack that wants to know it has a parameter of that name.
             if "popularity" in inspect.signature(factory).parameters:
                 known["popularity"] = context.dataset.popularity
@@ -139,19 +145,28 @@ class Robustness:
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
 
-    def _aimed(self, context: Context, *, at_items: bool) -> dict[str, Attack]:
-        """The attacks by name: those that lift an item or draw something out, or those on the answers of one user."""
+    def _by_judge(self, context: Context) -> dict[str, dict[str, Attack]]:
+        """The attacks by name, under the part of the module that judges their kind."""
         built = {name: self._attack(name, context) for name in self._options}
-        return {name: a for name, a in built.items() if (a.info.threat_model.goal in GOALS) == at_items}
+        judges: dict[str, dict[str, Attack]] = {"user": {}, "universal": {}, "promotion": {}, "shilling": {}}
+        for name, attack in built.items():
+            if isinstance(attack, Shilling):
+                judges["shilling"][name] = attack
+            elif is_universal(attack):
+                judges["universal"][name] = attack
+            elif attack.info.threat_model.goal in GOALS:
+                judges["promotion"][name] = attack
+            else:
+                judges["user"][name] = attack
+        return judges
 
-    def _cells(self, context: Context) -> list[Cell]:
-        """The cells that can run on this target, attacks in their order."""
+    def _user_attacks(self, context: Context) -> UserAttacks:
         able = {
             name: (attack, self._options[name])
-            for name, attack in self._aimed(context, at_items=False).items()
+            for name, attack in self._by_judge(context)["user"].items()
             if attack.info.lacking(context.info, context.task) is None
         }
-        return plan_cells(
+        cells = plan_cells(
             able,
             budgets=self.budgets,
             own_budgets=self._own_budgets,
@@ -159,10 +174,7 @@ class Robustness:
             own_labels=self._own_labels,
             seeds=self.seeds,
         )
-
-    def _users(self, cell: Cell, context: Context) -> int:
-        searched = self.search_users if cell.budget and self.search_users is not None else len(context.cases)
-        return min(searched, len(context.cases))
+        return UserAttacks(cells, self.search_users, self.sequential, self.examples)
 
     def plan(self, context: Context) -> list[Ask]:
         """Clean requests, benign controls, and every attack that needs no search.
@@ -170,17 +182,18 @@ class Robustness:
         What an attack with a search will ask cannot be listed in advance; its declared cost is added by the runner.
         """
         asks = plan(benign(context), context)
-        for cell in self._cells(context):
+        for cell in self._user_attacks(context).cells:
             asks += cell.foreseen(context, len(context.cases))
         return asks
 
     def search_queries(self, context: Context) -> int:
         """Most queries that attacks with a search may spend on these cases, their answers before and after counted."""
-        return sum(
-            cell.seeds * self._users(cell, context) * (cell.budget + 2)
-            for cell in self._cells(context)
-            if not cell.planned
-        ) + promotion_queries(self._aimed(context, at_items=True), context, items=self.items, budget=max(self.budgets))
+        judges, budget = self._by_judge(context), max(self.budgets)
+        return (
+            self._user_attacks(context).search_queries(context)
+            + universal_queries(judges["universal"], context, budget=budget)
+            + promotion_queries(judges["promotion"], context, items=self.items, budget=budget)
+        )
 
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
@@ -199,126 +212,29 @@ class Robustness:
         comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
         controls = {arm.id: Compared(arm, arm.answers(context)) for arm in arms}
         for control in controls.values():
-            self._judge(self._panel(comparison, control, None, card, output))
-        for name, attack in self._aimed(context, at_items=False).items():
+            judge(comparison, control, None, card, output, examples=self.examples)
+        judges, budget, examples = self._by_judge(context), max(self.budgets), self.examples
+        for name, attack in judges["user"].items():
             if reason := attack.info.lacking(context.info, context.task):
                 card.skip("flip_rate", attack.info.title, reason, attack=name)
-        cells = self._cells(context)
-        done, cards = self._attacked(cells, comparison, controls, output)
-        for cell in cells:
-            card.take(cards[cell.id])
+        attacks = self._user_attacks(context)
+        done = attacks.run(comparison, controls, card, output)
         if self.champion is not None:
-            advantages(self.champion, cells, done, comparison, card)
-        promotions(
-            self._aimed(context, at_items=True),
-            context,
-            card,
-            output,
-            items=self.items,
-            examples=self.examples,
-            budget=max(self.budgets),
-        )
-
-    def _attacked(
-        self, cells: Sequence[Cell], comparison: Comparison, controls: Mapping[str, Compared], output: Output
-    ) -> tuple[dict[str, Compared], dict[str, ReportCard]]:
-        """Attack in planned looks; a cell that the policy can already judge is asked no further."""
-        context = comparison.context
-        done: dict[str, Compared] = {}
-        cards: dict[str, ReportCard] = {}
-        planned = {cell.id: self._looks(self._users(cell, context), context.level) for cell in cells}
-        for round_ in range(max((len(p) for p in planned.values()), default=0)):
-            open_ = [cell for cell in cells if cell.id not in cards]
-            asks = [a for cell in open_ for a in cell.foreseen(context, planned[cell.id][round_].n)]
-            context.gateway.fetch(asks, label="Attacks")
-            for cell in open_:
-                look = planned[cell.id][round_]
-                once = look if len(planned[cell.id]) > 1 else None
-                done[cell.id] = cell.attacked(context, look.n)
-                card, shown = self._cell(cell, done[cell.id], comparison.head(look.n), controls, once)
-                if not look.early or context.settled(card.findings):
-                    cards[cell.id] = card
-                    output.evidence += shown.evidence
-        return done, cards
-
-    def _looks(self, users: int, level: float) -> Sequence[Look]:
-        return stats.looks(users, level=level, fractions=(0.5, 1.0) if self.sequential else (1.0,))
-
-    def _cell(
-        self,
-        cell: Cell,
-        compared: Compared,
-        comparison: Comparison,
-        controls: Mapping[str, Compared],
-        look: Look | None,
-    ) -> tuple[ReportCard, Output]:
-        level = comparison.context.level if look is None else look.level
-        card, shown = ReportCard(INFO.id, level, INFO.controls), Output()
-        if not any(draw.arm.changed for draw in compared.draws):
-            reason = f"{cell.name} found nothing to edit in any request"
-            card.skip("flip_rate", cell.title, reason, attack=cell.name, **cell.params)
-            return card, shown
-        floor = _floor(cell.attack.info.threat_model.zones, controls).head(len(comparison.clean))
-        panel = self._panel(comparison, compared, floor, card, shown, look)
-        self._judge(panel)
-        costs(panel)
-        if compared.found and (look is None or not look.early):
-            curve(panel, cell, comparison.context)
-        return card, shown
-
-    def _judge(self, panel: Panel) -> None:
-        (ranking if panel.comparison.context.task == "rank" else scoring).compare(panel)
-
-    def _panel(
-        self,
-        comparison: Comparison,
-        arm: Compared,
-        floor: Compared | None,
-        card: ReportCard,
-        output: Output,
-        look: Look | None = None,
-    ) -> Panel:
-        """Where the findings of one arm go, with the cases that lost most and those that became unreadable."""
-        lost = losses(comparison, [arm.answers])
-        worst = sorted((i for i, loss in enumerate(lost) if loss > 0), key=lambda i: (-lost[i], i))
-        kept = worst if floor is not None else []
-        return Panel(
-            comparison,
-            arm,
-            floor,
-            card,
-            evidence=self._shown(comparison, arm, kept, output),
-            unreadable=self._shown(comparison, arm, comparison.unreadable(arm), output),
-            look=look,
-        )
-
-    def _shown(self, comparison: Comparison, arm: Compared, cases: Sequence[int], output: Output) -> list[str]:
-        shown = []
-        for i in cases[: self.examples]:
-            case, edits = comparison.context.cases[i], arm.arm.edits[i]
-            evidence = Evidence(
-                case=case.id,
-                title=arm.arm.title,
-                before=case.request.digest,
-                after=apply(edits, case.request).digest,
-                after_repeat=arm.arm.repeat,
-                edits=edits,
-                note=comparison.describe(i, arm),
+            advantages(self.champion, attacks.cells, done, comparison, card)
+        for labels in _modes(self.labels):
+            universal(
+                judges["universal"],
+                context,
+                card,
+                output,
+                budget=budget,
+                labels=labels,
+                examples=examples,
+                options=self._options,
             )
-            output.evidence.append(evidence)
-            shown.append(evidence.id)
-        return shown
+        promotions(judges["promotion"], context, card, output, items=self.items, examples=examples, budget=budget)
+        shilling(judges["shilling"], context, card, output, items=self.items, examples=examples)
 
 
 def _modes(labels: Labels | Sequence[Labels]) -> tuple[Labels, ...]:
     return (labels,) if isinstance(labels, str) else tuple(labels)
-
-
-def _floor(zones: frozenset[Zone], controls: Mapping[str, Compared]) -> Compared:
-    """The benign control of the same kind as the attack.
-
-    Exchanged neighbours for edits of the history, a paraphrase for edits of the wording, and the plain repeat where the
-    target allows neither.
-    """
-    kind = "history_order" if Zone.PLATFORM in zones else "paraphrase"
-    return controls.get(kind, controls["repeat"])

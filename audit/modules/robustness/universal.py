@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from audit.attack import Attack, Found, Goal, Objective, Search
-from audit.edits import apply
-from audit.findings import Evidence, Param
+from audit.findings import Param
 from audit.modules.arms import Arm, paraphrase, repeat
 from audit.modules.base import Context, Output
 from audit.modules.report_card import ReportCard
-from audit.modules.robustness import ranking, scoring
 from audit.modules.robustness.cells import Labels, truth
-from audit.modules.robustness.comparison import Compared, Comparison, losses
+from audit.modules.robustness.comparison import Compared, Comparison
 from audit.modules.robustness.costs import costs
-from audit.modules.robustness.panel import Panel
+from audit.modules.robustness.judging import judge
 from audit.types import canonical_json
 
 ANCHORS = 8
@@ -129,33 +127,7 @@ def _judge(
     comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
     params: dict[str, Param] = {"budget": budget, "labels": labels, "anchors": anchors}
     attacked = Compared(arm, arm.answers(context), params=params, attack=name)
-    lost = losses(comparison, [attacked.answers])
-    worst = sorted((i for i, loss in enumerate(lost) if loss > 0), key=lambda i: (-lost[i], i))
-    panel = Panel(
-        comparison,
-        attacked,
-        Compared(benign, benign.answers(context)),
-        card,
-        evidence=_shown(comparison, attacked, worst[:examples], output),
-        unreadable=_shown(comparison, attacked, comparison.unreadable(attacked)[:examples], output),
-    )
-    (ranking if context.task == "rank" else scoring).compare(panel)
+    floor = Compared(benign, benign.answers(context))
+    panel = judge(comparison, attacked, floor, card, output, examples=examples)
     # The users judged were never searched, so no mean over them tells what the search cost: the title does.
     costs(panel)
-
-
-def _shown(comparison: Comparison, attacked: Compared, cases: list[int], output: Output) -> list[str]:
-    shown = []
-    for i in cases:
-        case, edits = comparison.context.cases[i], attacked.arm.edits[i]
-        evidence = Evidence(
-            case=case.id,
-            title=attacked.arm.title,
-            before=case.request.digest,
-            after=apply(edits, case.request).digest,
-            edits=edits,
-            note=comparison.describe(i, attacked),
-        )
-        output.evidence.append(evidence)
-        shown.append(evidence.id)
-    return shown
