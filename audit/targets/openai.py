@@ -195,6 +195,14 @@ class OpenAITarget(wire.Closing):
         """One call per request, or per candidate for the task `score`."""
         return [self._answer(request) for request in requests]
 
+    def reply(self, messages: Sequence[Mapping[str, str]]) -> Answer:
+        """What the model replies to messages of your own (`role`, `content`), as an answer with its text alone.
+
+        For whoever uses the model for something else than recommending; raises what `recommend` raises.
+        """
+        reply = self._ask([dict(message) for message in messages], {})
+        return reply.outcome or Answer(text=reply.text, usage=reply.usage)
+
     def _answer(self, request: Request) -> Answer:
         if request.task not in self.info.tasks:
             return unsupported(request.task, self.info.tasks)

@@ -1,0 +1,11 @@
+"""CheatAgent: a language-model agent that learns from a target's feedback what to insert into a request.
+
+Source: Ning et al., "CheatAgent: Attacking LLM-Empowered Recommender Systems via LLM Agent", KDD 2024
+(arXiv 2504.13192).
+"""
+
+from __future__ import annotations
+
+from attacks.cheatagent.attack import CheatAgent, NoTuning
+
+__all__ = ["CheatAgent", "NoTuning"]

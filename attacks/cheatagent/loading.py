@@ -1,0 +1,70 @@
+"""From the option `agent` to an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from attacks.cheatagent import prompts
+from attacks.cheatagent.agent import Agent, LMAgent
+from audit.errors import ConfigError, nearest
+from audit.types import Catalog
+
+if TYPE_CHECKING:
+    from attacks.cheatagent.reader import Reader
+
+_MODEL = ("model", "gguf_file", "adapter", "revision", "dtype")
+_CHAT = ("model", "base_url", "api_key_env", "temperature", "max_tokens", "timeout_s")
+
+
+def build(agent: object, catalog: Catalog) -> Agent:
+    """The agent that an option names.
+
+    Args:
+        agent: None for SmolLM2; a folder, a GGUF file or a hub name; a mapping with `kind` `hf` or `openai` and that
+            kind's fields; or an agent of your own.
+        catalog: the items it may name.
+
+    Raises:
+        ConfigError: the option cannot be used, or the model writes no text.
+        TargetError: the model cannot be loaded.
+        AssetError: SmolLM2 cannot be fetched.
+    """
+    if agent is not None and not isinstance(agent, str | Path | Mapping):
+        if hasattr(agent, "together"):
+            return cast(Agent, agent)
+        raise ConfigError(f"agent: {agent!r} is no agent; give a folder, a hub name, or {{kind: openai, model: …}}")
+    options: dict[str, Any] = dict(agent) if isinstance(agent, Mapping) else {"model": agent}
+    kind = str(options.pop("kind", "hf"))
+    known = {"hf": _MODEL, "openai": _CHAT}.get(kind)
+    if known is None:
+        raise ConfigError(f"agent.kind: {kind!r} must be hf or openai")
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"agent.{name}: there is no such option; {nearest(name, known)}")
+    if kind == "openai":
+        from attacks.cheatagent.chat import ChatAgent
+
+        return ChatAgent(catalog, **options)
+    model = options.pop("model", None)
+    if model is not None and str(model).endswith(".gguf") and "gguf_file" not in options:
+        file = Path(model)
+        model, options["gguf_file"] = file.parent, file.name
+    frozen = tuple(sorted((k, str(v)) for k, v in options.items() if v is not None))
+    return LMAgent(_reader(None if model is None else str(model), frozen), catalog)
+
+
+@lru_cache(maxsize=2)
+def _reader(model: str | None, options: tuple[tuple[str, Any], ...]) -> Reader:
+    """A model, kept for the next attack that uses it: it is read only, so attacks do not disturb each other."""
+    from attacks.cheatagent import reader
+    from audit.targets import weights
+    from audit.targets.hf import language_model
+
+    if model is None:
+        from audit.targets.zoo import smollm2
+
+        model = str(smollm2.folder())
+    return reader.read(language_model(weights.load(model, **dict(options))), prompts.SYSTEM)
