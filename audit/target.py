@@ -163,11 +163,13 @@ class TokenGradients:
             text* that the token stands for; 0 to 0 for the token of an item as such.
         embeddings: (n, dim) float32, as the model reads them.
         gradients: (n, dim) float32, of the loss in nats.
+        loss: of the request.
     """
 
     spans: tuple[Span, ...]
     embeddings: npt.NDArray[np.float32]
     gradients: npt.NDArray[np.float32]
+    loss: float = 0.0
 
 
 @runtime_checkable
@@ -186,8 +188,8 @@ class GivesGradients(Protocol):
             requests: what is asked.
             relevant: per request, ids of the right items; for `score`, of the candidates to which yes is right.
 
-        Raises:
-            TargetError: a request that has no such loss.
+        Returns:
+            One entry per request. A request that has no such loss, such as one that gets no answer, has no tokens.
         """
         ...
 

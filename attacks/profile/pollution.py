@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, get_args
@@ -18,10 +18,10 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from attacks.places import Place, draw_items, in_order, insertable, insertion, item_places
-from attacks.positioning import important_places
+from attacks.positioning import SHARE
 from attacks.profile.likeness import features
-from audit.attack import AttackInfo, Edits, Perturbation, Probe, Search, Steps, ThreatModel
-from audit.edits import Edit, HistoryReplace, Zone
+from audit.attack import AttackInfo, Edits, Perturbation, Probe, Scouting, Search, Steps, ThreatModel
+from audit.edits import Edit, HistoryDrop, HistoryReplace, Zone
 from audit.errors import ConfigError
 from audit.target import Input, TargetInfo
 from audit.types import Event, Item, Request
@@ -222,8 +222,9 @@ class UnrelatedPollution(Pollution):
 class SearchedPollution(Search):
     """Items found by asking: leave-one-out sensitivity picks the places, coordinate search the items.
 
-    At most a third of the budget goes into the places. Then m random items stand at them, and one after the other is
-    exchanged for the best of some random ones, round by round, while the budget lasts.
+    At most a third of the budget goes into the places: each event is left out in turn, the latest first, because many
+    targets read no more than those. Then m random items stand at the places on which the answer rests most, and one
+    after the other is exchanged for the best of some random ones, round by round, while the budget lasts.
 
     Attributes:
         items: how many (m: 1, 3 or 5).
@@ -261,7 +262,7 @@ class SearchedPollution(Search):
         free = draw_items(self.catalog, probe.avoid, request, len(self.catalog), probe.rng)
         if not free or probe.left < 1 or (self.how == "substitute" and not request.user.history):
             return ()
-        places = yield from important_places(probe, self.items, edits="items")
+        places = yield from self._places(probe)
         if not places:
             return ()
         # A short history has few places; several items may then follow one event, but replace it only once.
@@ -275,6 +276,8 @@ class SearchedPollution(Search):
         def edits(items: Mapping[int, Item]) -> Edits:
             return in_order((places[i], pollute(places[i], item, request, self.how)) for i, item in items.items())
 
+        if probe.left < 1:
+            return edits(chosen)
         (best,) = yield [edits(chosen)]
         at = 0
         while pool and probe.left > 0:
@@ -287,3 +290,13 @@ class SearchedPollution(Search):
                 best = losses[top]
                 chosen[slot] = tried[top]
         return None
+
+    def _places(self, probe: Probe) -> Generator[Scouting, list[float], list[Place]]:
+        """The events on which the answer rests most, most first, as far as they could be measured."""
+        latest_first = item_places(probe.request, probe.info)[::-1]
+        measured = [place for place in latest_first if place.end > place.start][: probe.left // SHARE]
+        if not measured:
+            return latest_first[: self.items]
+        losses = yield Scouting((HistoryDrop(place.start),) for place in measured)
+        order = sorted(range(len(measured)), key=lambda i: -losses[i])
+        return [*(measured[i] for i in order), *latest_first[len(measured) :]][: self.items]

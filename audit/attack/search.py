@@ -69,6 +69,7 @@ class Probe:
         rng: the search's own random stream.
         target: the target itself, for white-box attacks, whose gradients (`audit.target`) are read beside the queries.
         spent: true queries so far.
+        known: per request the true next items, or the liked candidates; None in label-free mode.
     """
 
     requests: tuple[Request, ...]
@@ -81,6 +82,7 @@ class Probe:
     rng: np.random.Generator
     target: Recommender
     spent: int = 0
+    known: tuple[frozenset[str] | None, ...] = ()
 
     @property
     def request(self) -> Request:
@@ -210,7 +212,7 @@ class Search(ABC):
             e.item.id for r in requests for e in r.user.history
         }
         avoid = about.union(shown, *truths)
-        probe = Probe(requests, clean, info, objective, about, avoid, budget, rng, target)
+        probe = Probe(requests, clean, info, objective, about, avoid, budget, rng, target, known=tuple(known))
         return Hunt(probe, readers, self.search(probe), self.info)
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from audit.errors import ConfigError, TargetError
 from audit.target import Input, Insight, Rendered, TargetInfo
 from audit.targets import weights
+from audit.targets.gradients import PromptGradients
 from audit.targets.hf_templates import INSTRUCTIONS, PARAPHRASES, RankMode, TemplateSource, choose
 from audit.targets.language_model import LanguageModel
 from audit.targets.lm import CausalLM
@@ -70,7 +71,7 @@ class _Asked:
         return len(Group.of(self.prompts)) if all(self.prompts) else 0
 
 
-class HFTarget:
+class HFTarget(PromptGradients):
     """A local language model, asked through templates.
 
     A causal model, or an encoder-decoder model such as T5, for which `plain` templates are right.
@@ -146,7 +147,9 @@ class HFTarget:
             tasks=tuple(tasks),
             honours=frozenset[Input]().union(*(t.honours for t in self._templates.values())),
             reveals=frozenset(
-                {Insight.LOGPROBS} | ({Insight.SCORES} if set(self._modes.values()) - {"text"} else set())
+                {Insight.LOGPROBS}
+                | ({Insight.SCORES} if set(self._modes.values()) - {"text"} else set())
+                | ({Insight.GRADIENTS} if self._differentiable else set())
             ),
             instructions={task: (instructions or INSTRUCTIONS).get(task, INSTRUCTIONS[task]) for task in tasks},
             paraphrases={task: tuple(wordings.get(task, ())) for task in tasks},

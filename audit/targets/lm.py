@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from audit.targets.engine.causal import ContinuationScore, PrefixEngine
 from audit.targets.language_model import LanguageModel
-from audit.targets.packing import Group, Tokens, pack
+from audit.targets.packing import Group, Packed, Tokens, pack
 from audit.targets.weights import Model
 
 if TYPE_CHECKING:
@@ -75,9 +75,22 @@ class CausalLM(LanguageModel):
     def hidden(self, groups: Sequence[Group]) -> torch.Tensor:
         """Last hidden states at the end of each prompt, (prompts, width), in one forward pass; differentiable."""
         packed = pack(groups, pad=self.pad, dtype=self.dtype)
+        return self._states(packed, input_ids=packed.input_ids.to(self._base.device))
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Token ids (…) to their input embeddings (…, width)."""
+        embedded: torch.Tensor = self._base.get_input_embeddings()(tokens.to(self._base.device))
+        return embedded
+
+    def logits_of(self, packed: Packed, embedded: torch.Tensor) -> torch.Tensor:
+        """As `hidden`, from embeddings (rows, length, width) on to logits (prompts, vocabulary); differentiable."""
+        logits: torch.Tensor = self._base.get_output_embeddings()(self._states(packed, inputs_embeds=embedded))
+        return logits
+
+    def _states(self, packed: Packed, **inputs: torch.Tensor) -> torch.Tensor:
         device = self._base.device
         out = self._body(
-            input_ids=packed.input_ids.to(device),
+            **inputs,
             attention_mask=packed.attention_mask.to(device),
             position_ids=packed.position_ids.to(device),
             use_cache=False,

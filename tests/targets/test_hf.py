@@ -45,7 +45,7 @@ def test_it_declares_what_its_templates_read(target):
     assert isinstance(target, GivesLogprobs)
     assert {Input.INSTRUCTION, Input.HISTORY, Input.ITEM_TEXT, Input.NOTE} <= target.info.honours
     assert Input.IMAGES not in target.info.honours
-    assert target.info.reveals == {Insight.SCORES, Insight.LOGPROBS}
+    assert target.info.reveals == {Insight.SCORES, Insight.LOGPROBS, Insight.GRADIENTS}
     narrow = HFTarget(target.lm, tasks=("score",), templates={"score": PLAIN})
     assert narrow.info.honours == {Input.INSTRUCTION, Input.HISTORY, Input.ITEM_TEXT}
 

@@ -21,6 +21,7 @@ from audit.errors import ConfigError, TargetError
 from audit.target import Input, Insight, Rendered, TargetInfo
 from audit.targets.zoo.anchors import fingerprint, ml100k_core
 from audit.targets.zoo.p5_answers import Asked, answers
+from audit.targets.zoo.p5_gradients import P5Gradients
 from audit.targets.zoo.p5_prompts import Encoded, Prompt, Prompter
 from audit.targets.zoo.p5_vocabulary import SEEN, UNSEEN
 from audit.types import Answer, Catalog, Request, Task
@@ -46,7 +47,7 @@ _ROWS, _CELLS = 64, 64 * 64
 _TASKS: tuple[Task, ...] = ("rank", "score")
 
 
-class P5:
+class P5(P5Gradients):
     """Ranks and scores items by the log-probability of their tokens, exactly, without a beam.
 
     `rank` without candidates ranks the catalogue without the items of the history; with candidates it ranks exactly
@@ -80,7 +81,7 @@ class P5:
             name=name,
             tasks=_TASKS,
             honours=frozenset({Input.INSTRUCTION, Input.HISTORY}),
-            reveals=frozenset({Insight.SCORES, Insight.LOGPROBS}),
+            reveals=frozenset({Insight.SCORES, Insight.LOGPROBS, Insight.GRADIENTS}),
             instructions=dict.fromkeys(_TASKS, SEEN[0]),
             paraphrases=dict.fromkeys(_TASKS, (*SEEN[1:], UNSEEN)),
             fingerprint=fingerprint(scheme, catalog, self.vocabulary.indexing.codes, *numbers),
