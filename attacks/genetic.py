@@ -43,7 +43,7 @@ class Genetic(Search):
 
     Attributes:
         edits: insert words, items, or both.
-        insertions: genes per individual (Δ of the paper, 3 there).
+        delta: genes per individual (Δ of the paper, 3 there).
         places: `end`, as in the published baseline: words at the end of a text, items at the end of the history; or
             `any` word or event.
         population: most individuals; fewer where the budget affords less than five generations of so many.
@@ -52,7 +52,7 @@ class Genetic(Search):
     """
 
     edits: Kinds = "both"
-    insertions: int = 3
+    delta: int = 3
     places: Literal["end", "any"] = "end"
     population: int = 20
     tournament: int = 3
@@ -61,7 +61,7 @@ class Genetic(Search):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kinds(self.edits, "paper")
-        check_counts(insertions=self.insertions, population=self.population, tournament=self.tournament)
+        check_counts(delta=self.delta, population=self.population, tournament=self.tournament)
         if self.places not in ("end", "any"):
             raise ConfigError(f"places: {self.places!r} must be one of end, any")
         if not 0 <= self.mutation <= 1:
@@ -76,7 +76,7 @@ class Genetic(Search):
             why="It needs no model and no skill; only somebody who may ask often.",
             reference="Baseline GA of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3; tournaments "
             "and crossover of sets as in Goldberg and Deb, 1991, and Radcliffe, 1992",
-            threat_model=ThreatModel(ZONES, max_edits=self.insertions, max_queries=None, sees="scores"),
+            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
             needs=NEEDS,
             severity="medium",
         )
@@ -115,7 +115,7 @@ class Genetic(Search):
         return None
 
     def _individual(self, where: Sequence[Place], stock: Stock, rng: np.random.Generator) -> Draft:
-        return stock.fill([_place(where, rng) for _ in range(self.insertions)], rng)
+        return stock.fill([_place(where, rng) for _ in range(self.delta)], rng)
 
     def _child(
         self, living: Sequence[tuple[float, Draft]], where: Sequence[Place], stock: Stock, rng: np.random.Generator
@@ -125,7 +125,7 @@ class Genetic(Search):
         pool = [gene for _ in range(2) for gene in self._parent(living, rng)]
         for index in rng.permutation(len(pool)):
             gene = pool[index]
-            if len(genes) < self.insertions and gene.key not in {g.key for g in genes}:
+            if len(genes) < self.delta and gene.key not in {g.key for g in genes}:
                 if not item_ids([gene]) & item_ids(genes):
                     genes.append(gene)
         for index in range(len(genes)):

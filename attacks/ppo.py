@@ -31,7 +31,7 @@ class PPO(Search):
 
     Attributes:
         edits: insert words, items, or both.
-        insertions: per action (Δ of the paper, 3 there).
+        delta: insertions per action (Δ of the paper, 3 there).
         shared: one policy for all users of a run, instead of a fresh one for each. The users of a group learn
             together, a later group starts with what the earlier ones learned. A run that goes on after an interruption
             asks for the earlier users again, whose answers the store still has.
@@ -44,7 +44,7 @@ class PPO(Search):
     """
 
     edits: Kinds = "both"
-    insertions: int = 3
+    delta: int = 3
     shared: bool = False
     batch: int = 10
     epochs: int = 4
@@ -56,7 +56,7 @@ class PPO(Search):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kinds(self.edits, "paper")
-        check_counts(insertions=self.insertions, batch=self.batch, epochs=self.epochs)
+        check_counts(delta=self.delta, batch=self.batch, epochs=self.epochs)
         for name in ("clip", "rate", "stop"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must be above 0")
@@ -72,7 +72,7 @@ class PPO(Search):
             why="Whoever can watch many lists can let a machine learn what turns them, without knowing why it does.",
             reference="Baseline RL of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3; PPO of "
             "Schulman et al., 2017 (arXiv 1707.06347)",
-            threat_model=ThreatModel(ZONES, max_edits=self.insertions, max_queries=None, sees="scores"),
+            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
             needs=NEEDS,
             severity="medium",
         )
@@ -125,12 +125,12 @@ class PPO(Search):
         )
         learner = self._learner if self.shared else replace(self)._learner
         if probe.left < 1:
-            (action,) = learner.draw(choices, self.insertions, 1, rng).actions
+            (action,) = learner.draw(choices, self.delta, 1, rng).actions
             return written(_draft(action, where, stock), request)
         idle = 0
         while probe.left and idle < _IDLE:
             spent = probe.spent
-            rollouts = learner.draw(choices, self.insertions, min(self.batch, probe.left), rng)
+            rollouts = learner.draw(choices, self.delta, min(self.batch, probe.left), rng)
             drafts = [_draft(action, where, stock) for action in rollouts.actions]
             losses = yield [written(draft, request) for draft in drafts]
             idle = idle + 1 if probe.spent == spent else 0

@@ -22,18 +22,18 @@ class Rpgp(Search):
 
     Attributes:
         edits: insert words, items, or both in one ranking of places.
-        insertions: how many (Δ of the paper, 3 there).
+        delta: how many (Δ of the paper, 3 there).
         variant: of positioning; see `important_places`.
     """
 
     edits: Kinds = "both"
-    insertions: int = 3
+    delta: int = 3
     variant: Variant = "paper"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kinds(self.edits, self.variant)
-        check_counts(insertions=self.insertions)
+        check_counts(delta=self.delta)
 
     @property
     def info(self) -> AttackInfo:
@@ -43,7 +43,7 @@ class Rpgp(Search):
             title="Random words and items at important places (RPGP)",
             why="It tells how much of a clever attack is knowing where to strike, and how much knowing with what.",
             reference="Baseline RPGP of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3",
-            threat_model=ThreatModel(ZONES, max_edits=self.insertions, max_queries=None, sees="scores"),
+            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
             needs=NEEDS,
             severity="medium",
         )
@@ -59,7 +59,7 @@ class Rpgp(Search):
         if kinds is None:
             return ()
         # Step A (section 3.3.1): words and events in one ranking, the Δ most important ones.
-        chosen = yield from important_places(probe, self.insertions, edits=kinds, variant=self.variant)
+        chosen = yield from important_places(probe, self.delta, edits=kinds, variant=self.variant)
         # In place of step B: random tokens, "next to" the chosen ones.
         drafts = distinct(stock.fill(chosen, probe.rng) for _ in range(max(probe.left, 1)))
         tried = [written(draft, probe.request) for draft in drafts]

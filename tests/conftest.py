@@ -1,12 +1,17 @@
-"""Fixtures that every test may use: a tiny world, and MovieLens-100K."""
+"""Fixtures that every test may use: a tiny world, MovieLens-100K, and the real SmolLM2."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from world import make_world
 
 from audit.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from audit.targets.lm import CausalLM
 
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
@@ -31,6 +36,16 @@ def ml100k() -> Dataset:
 def ml100k_core(ml100k: Dataset) -> Dataset:
     """Its iterative 5-core, on which the reference figures are measured."""
     return ml100k.k_core(5)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> CausalLM:
+    """The real SmolLM2, loaded once, in float32: tolerances are those of the arithmetic and not of the number type."""
+    from audit.targets import weights
+    from audit.targets.lm import CausalLM
+    from audit.targets.zoo import smollm2 as zoo
+
+    return CausalLM.of(weights.load(zoo.folder(), dtype="float32"))
 
 
 @pytest.hookimpl(tryfirst=True)

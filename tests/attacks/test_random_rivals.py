@@ -98,8 +98,8 @@ def test_words_alone_and_items_alone(kind: type) -> None:
 def test_options_that_make_no_sense_are_named(kind: type) -> None:
     with pytest.raises(ConfigError, match="edits: 'all' must be one of"):
         kind(catalog(), edits="all")
-    with pytest.raises(ValueError, match="insertions: 0 must be at least 1"):
-        kind(catalog(), insertions=0)
+    with pytest.raises(ValueError, match="delta: 0 must be at least 1"):
+        kind(catalog(), delta=0)
 
 
 def test_rpgp_strikes_where_the_answer_rests() -> None:
@@ -117,9 +117,9 @@ def test_rpgp_strikes_where_the_answer_rests() -> None:
         return brittle({"x": 2.0 - rests + hit}).answer(replace(asked, instruction="x"))
 
     target = Scripted(answer, honours=READS, reveals=frozenset({Insight.SCORES}))
-    attempt = attack(Rpgp(catalog(), insertions=2), target, 60)
+    attempt = attack(Rpgp(catalog(), delta=2), target, 60)
     after = apply(attempt.edits, WORDED)
-    assert [e.item.id for e in after.user.history][0] == "i0"
+    assert after.user.history[0].item.id == "i0"
     assert after.user.history[1] not in WORDED.user.history
     assert drop(attempt) == 2.0
     # All eleven places were measured once; what was left paid for fillings.
@@ -131,7 +131,7 @@ def test_the_genetic_baseline_appends() -> None:
         after = apply(attack(Genetic(catalog()), brittle(), 10, seed).edits, WORDED)
         assert after.instruction.startswith(WORDED.instruction)
         assert after.user.history[:4] == WORDED.user.history
-    (edit,) = attack(Genetic(catalog(), insertions=1, edits="words"), brittle(), 3).edits
+    (edit,) = attack(Genetic(catalog(), delta=1, edits="words"), brittle(), 3).edits
     assert apply((edit,), WORDED).instruction.split()[:-1] == WORDED.instruction.split()
 
 

@@ -1,4 +1,4 @@
-"""Language models for the tests: a tiny random one that is made in milliseconds, and the real SmolLM2, loaded once."""
+"""A tiny random language model for the tests, made in milliseconds."""
 
 from __future__ import annotations
 
@@ -31,12 +31,3 @@ def tiny_folder(tmp_path_factory):
     tiny_model().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def smollm2() -> CausalLM:
-    """The real SmolLM2 in float32, so that tolerances are those of the arithmetic and not of the number type."""
-    from audit.targets import weights
-    from audit.targets.zoo import smollm2 as zoo
-
-    return CausalLM.of(weights.load(zoo.folder(), dtype="float32"))
