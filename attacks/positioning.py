@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Literal, get_args
 
 from attacks.places import Place, item_places, masked, word_places
-from audit.attack import Edits, Probe
+from audit.attack import Edits, Probe, Scouting
 from audit.edits import HistoryDrop
 from audit.errors import ConfigError
 from audit.target import TargetInfo
@@ -45,7 +45,7 @@ def important_places(
 
     At most a third of what is left of the budget is spent. Where that does not cover all places, a random subset is
     measured, and what was not measured follows in random order. Equally important places are in random order too. A
-    place whose masking gives no readable answer comes last.
+    place whose masking gives no readable answer comes last. What is asked here is never what the search has found.
 
     Args:
         probe: the user under attack.
@@ -66,7 +66,7 @@ def important_places(
     measured = everywhere[: probe.left // SHARE]
     if not measured:
         return everywhere[:limit]
-    losses = yield [_without(place, request, variant) for place in measured]
+    losses = yield Scouting(_without(place, request, variant) for place in measured)
     order = sorted(range(len(measured)), key=lambda i: -losses[i])
     return [*(measured[i] for i in order), *everywhere[len(measured) :]][:limit]
 

@@ -9,7 +9,6 @@ from attacks.insertions import NEEDS, ZONES, Stock, check_counts, distinct, writ
 from attacks.places import title_words
 from attacks.positioning import Kinds, Variant, check_kinds, important_places
 from audit.attack import AttackInfo, Probe, Search, Steps, ThreatModel
-from audit.attack.feedback import UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,5 @@ class Rpgp(Search):
         tried = [written(draft, probe.request) for draft in drafts]
         if not tried or probe.left < 1:
             return tried[0] if tried else ()
-        losses = yield tried
-        best = max(range(len(tried)), key=lambda i: losses[i])
-        return tried[best] if losses[best] > UNREADABLE else ()
+        yield tried
+        return None

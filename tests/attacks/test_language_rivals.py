@@ -306,7 +306,7 @@ def test_the_causal_filler_ranks_by_left_and_right_context(lm: Any) -> None:
     first = lm.next_logits([[left]])[0][0]
     words = {
         word: int(token)
-        for word, token in language._words(lm.tokenizer, first.argsort(descending=True, stable=True).tolist(), True, 6)
+        for word, token in language._words(lm.tokenizer, first.argsort(descending=True, stable=True).tolist(), True, 12)
     }
     assert sorted(words, key=score, reverse=True)[:3] == found
 
