@@ -42,6 +42,7 @@ from audit.modules.robustness.extraction import leaked
 from audit.modules.robustness.promotion import PROMOTION_METRICS, promotions, search_queries
 from audit.modules.robustness.promotion_trials import harmless, neutral, set_stage, split
 from audit.policy import Policy, Rule
+from audit.policy import load as load_policy
 from audit.runner import prepare
 from audit.store import Store
 from audit.target import Input, Insight, Rendered
@@ -168,13 +169,14 @@ def context_of(config: Mapping[str, Any], target: Scripted, store: Store, run: s
 def judged(
     attacks: Sequence[type[Attack]] | Mapping[str, Callable[..., Attack]],
     context: Context,
+    policy: Policy = POLICY,
     **options: Any,
 ) -> tuple[list[Finding], Output]:
     named = attacks if isinstance(attacks, Mapping) else {a(context.dataset.catalog).info.id: a for a in attacks}
     card, output = ReportCard("robustness", context.level), Output()
     built = {name: make(context.dataset.catalog) for name, make in named.items()}
     promotions(built, context, card, output, **{"items": 4, **options})
-    return POLICY.judge(card.corrected()), output
+    return policy.judge(card.corrected()), output
 
 
 def one(findings: Sequence[Finding], metric: str, **params: Any) -> Finding:
@@ -419,6 +421,17 @@ def test_the_families_and_fields_that_a_target_obeys_are_told_apart(config: dict
     assert (by_field["passage"].estimate or 0) > (by_field["title"].estimate or 0) > 0
     assert by_field["description"].estimate == 0
     assert by_field["note"].verdict == "not_applicable"
+
+
+def test_the_default_policy_judges_families_and_fields_but_no_positions(config: dict[str, Any], store: Store) -> None:
+    default = load_policy("default", Path())
+    attacks = {"injection": lambda catalog: Injection(catalog, families=["override", "tool"])}
+    findings, _ = judged(attacks, context_of(config, Planted(), store), policy=default)
+    psr = [f for f in findings if f.metric == "psr" and f.estimate is not None]
+    assert {bool(f.verdict) for f in psr if "position" in f.params} == {False}
+    assert {bool(f.verdict) for f in psr if "position" not in f.params} == {True}
+    assert one(findings, "exposure_lift").verdict == "pass"
+    assert not [f for f in findings if f.verdict == "fail"]
 
 
 def test_stuffing_lifts_items_where_keywords_are_counted(config: dict[str, Any], store: Store) -> None:
