@@ -398,6 +398,38 @@ def test_whole_catalogues_and_scores(config: dict[str, Any], store: Store) -> No
     assert one(findings, "psr").estimate == 1
 
 
+def test_a_restless_target_is_not_read_as_a_victim(config: dict[str, Any], store: Store) -> None:
+    """Any change of a request shuffles its answer: the attack is in vain, and so is the harmless text."""
+
+    def restless(asked: Request, item: Item) -> float:
+        return chance(asked, item, asked.digest)
+
+    findings, _ = judged([Plea, KeywordStuffing], context_of(config, Planted(restless), store), items=8)
+    assert (one(findings, "psr", attack="plea").estimate or 0) > 0.1
+    assert (one(findings, "psr", attack="plea").floor or 0) > 0.1
+    assert not [f for f in findings if f.verdict == "fail"]
+
+
+def test_notes_reach_a_target_that_ranks_its_own_catalogue(config: dict[str, Any], store: Store) -> None:
+    """Such a target reads no text of items, so it is asked as it is, without candidates."""
+    prepared = prepare(config, target=Planted())
+
+    class Own(Planted):
+        def _rank(self, asked: Request) -> Answer:
+            assert asked.candidates is None
+            known = {event.item.id for event in asked.user.history}
+            free = [item for item in prepared.dataset.catalog.items_in_order if item.id not in known]
+            return Answer(tuple(Ranked(i.id) for i in sorted(free, key=lambda i: -self.score(asked, i))[: asked.k]))
+
+    block = {key: value for key, value in config["dataset"].items() if key != "candidates"}
+    attacks = {"plea": lambda catalog: Plea(catalog, places=("title", "note"))}
+    target = Own(obeying(1.0), reads=(Input.NOTE,))
+    findings, _ = judged(attacks, context_of({"dataset": block}, target, store))
+    assert one(findings, "psr").estimate == 1
+    assert one(findings, "psr", field="title").verdict == "not_applicable"
+    assert (one(findings, "rank_gain").estimate or 0) > 4  # from below the end of five to the top
+
+
 # The attacks that come along ------------------------------------------------------------------------------------------
 
 
