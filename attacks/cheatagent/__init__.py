@@ -6,6 +6,7 @@ Source: Ning et al., "CheatAgent: Attacking LLM-Empowered Recommender Systems vi
 
 from __future__ import annotations
 
+from attacks.cheatagent.amortised import Amortised
 from attacks.cheatagent.attack import CheatAgent, NoTuning
 
-__all__ = ["CheatAgent", "NoTuning"]
+__all__ = ["Amortised", "CheatAgent", "NoTuning"]

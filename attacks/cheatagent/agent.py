@@ -27,7 +27,7 @@ class Question:
     Attributes:
         prompt: the instruction 𝒫 to the agent.
         kind: what is to be inserted.
-        banned: ids that must not be named.
+        banned: ids, or words, that must not be named.
     """
 
     prompt: str
@@ -47,6 +47,11 @@ class Candidate:
     what: str | Item
     tokens: Path = ()
 
+    @property
+    def name(self) -> str:
+        """The word, or the item's id."""
+        return self.what if isinstance(self.what, str) else self.what.id
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -65,11 +70,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Propose:
-    """Ask for up to `count` candidates from each of several policies, the likeliest first: B_j = A(F_j ⊕ 𝒫)."""
+    """Ask for up to `count` candidates from each of several policies, the likeliest first: B_j = A(F_j ⊕ 𝒫).
+
+    Attributes:
+        question: what is wanted.
+        policies: who is asked.
+        count: n.
+        apart: whether each policy leaves out what those before it have proposed.
+    """
 
     question: Question
     policies: tuple[Policy, ...]
     count: int
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,13 +175,13 @@ class LMAgent:
         """See `Agent`. What several tasks of a job ask in the same words is computed once."""
         results = []
         for tasks in jobs:
-            known: dict[tuple[Question, tuple[int, ...], int], list[list[Candidate]]] = {}
+            known: dict[tuple[Any, ...], list[list[Candidate]]] = {}
             done: list[Any] = []
             for task in tasks:
                 if isinstance(task, Reflect):
                     done.append(self.reflect([task]))
                     continue
-                key = task.question, tuple(map(id, task.policies)), task.count
+                key = task.question, tuple(map(id, task.policies)), task.count, task.apart
                 if key not in known:
                     known[key] = self.propose(task)
                 done.append(known[key])
@@ -182,21 +195,31 @@ class LMAgent:
         prompt = self.reader.prompt(task.question.prompt)
         prefixes = torch.stack([policy.prefix for policy in task.policies])
         with torch.inference_mode():
-            state, logprobs = self.reader.open(prefixes, prompt)
             if task.question.kind == "word":
-                return self._likeliest_words(logprobs, task.count)
-            allowed = self.titles.without(task.question.banned)
-            return self._beams(state, logprobs, allowed, task.count)
+                return self._likeliest_words(self.reader.open(prefixes, prompt)[1], task)
+            if not task.apart:
+                state, logprobs = self.reader.open(prefixes, prompt)
+                return self._beams(state, logprobs, self.titles.without(task.question.banned), task.count)
+            said = set(task.question.banned)
+            found: list[list[Candidate]] = []
+            for prefix in prefixes:
+                state, logprobs = self.reader.open(prefix[None], prompt)
+                found += self._beams(state, logprobs, self.titles.without(said), task.count)
+                said.update(candidate.name for candidate in found[-1])
+            return found
 
-    def _likeliest_words(self, logprobs: torch.Tensor, count: int) -> list[list[Candidate]]:
+    def _likeliest_words(self, logprobs: torch.Tensor, task: Propose) -> list[list[Candidate]]:
         # A word is one entry of the vocabulary, so the beams are the head of one distribution.
-        import torch
-
-        tokens = torch.tensor(list(self.words), device=logprobs.device)
-        if not len(tokens):
-            return [[] for _ in logprobs]
-        best = logprobs[:, tokens].topk(min(count, len(tokens)), dim=1).indices
-        return [[Candidate(self.words[t], (t,)) for t in tokens[row].tolist()] for row in best]
+        said = set(task.question.banned)
+        free = [token for token, word in self.words.items() if word not in said]
+        most = min(task.count * (len(logprobs) if task.apart else 1), len(free))
+        found = []
+        for best in logprobs[:, free].topk(most, dim=1).indices.tolist():
+            beam = [(free[n], self.words[free[n]]) for n in best]
+            beam = [(token, word) for token, word in beam if not task.apart or word not in said][: task.count]
+            said.update(word for _, word in beam)
+            found.append([Candidate(word, (token,)) for token, word in beam])
+        return found
 
     def _beams(self, state: Any, first: torch.Tensor, allowed: Allowed, count: int) -> list[list[Candidate]]:  # noqa: ANN401
         """Beams of every prefix side by side."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,8 @@ class CheatAgent(Search):
         tuning: False for the ablation C-w/o PT: the queries of the rounds go to more random prefixes.
         positioning: False for random places.
         variant: `released-code` follows the published code where it departs from the paper.
+        memory: an extension: no beam proposes what was tried at its place before, every step also sees the best so
+            far, and the final choice is among all that was tried.
     """
 
     delta: int = 3
@@ -57,6 +59,7 @@ class CheatAgent(Search):
     tuning: bool = True
     positioning: bool = True
     variant: Variant = "paper"
+    memory: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,7 +123,7 @@ class CheatAgent(Search):
         # Section 3.3.2: the initial policy, self-reflection, and what F_T proposes.
         yield from self._learn(slots, plan, probe)
         if plan.last:
-            yield from self._propose(slots, plan, probe)
+            yield from self._propose(slots, plan)
 
         # All searches started from the clean X; what they found is inserted together. Places may like the same item. It
         # is inserted at the most important of them alone: three times the same event would be another attack, and a
@@ -128,7 +131,7 @@ class CheatAgent(Search):
         chosen: list[tuple[Slot, Candidate]] = []
         for slot in slots:
             taken = {c.what.id for _, c in chosen if isinstance(c.what, Item)} if self.variant == "paper" else ()
-            if (best := slot.choice(self.weight, taken)) is not None:
+            if (best := slot.choice(self.weight, taken, memory=self.memory)) is not None:
                 chosen.append((slot, best))
         found = in_order((slot.place, slot.edit(candidate)) for slot, candidate in chosen)
         if len(found) > 1 and probe.left:
@@ -158,32 +161,48 @@ class CheatAgent(Search):
         """Both steps of prompt tuning; leaves F_T with every slot."""
         # Eq. 1 and 2: k random prefixes, n candidates each; F_0 owns the single best, whose loss is L_max. The prefixes
         # are the same at all places of a user: an item prompt does not depend on the place, so its beams are shared.
-        policies = self.mind.draw(probe.rng, plan.prefixes)
-        scored = yield from self._initial(slots, policies, plan, probe)
-        for slot, top in zip(slots, scored, strict=True):
-            slot.best = max(top)
-            slot.policy = policies[top.index(slot.best)]
+        policies = self._draw(probe, plan)
+        tops = yield from self._initial(slots, policies, plan)
+        first = yield from self._first(slots, policies, tops)
+        for slot, top, policy in zip(slots, tops, first, strict=True):
+            slot.best, slot.policy = max(top), policy
         # Eq. 3 and 4: T times propose, label, one step.
         rule = Rule(self.rate, adamw=self.variant == "released-code", mean=self.variant == "released-code")
         for turn in range(plan.rounds):
             if turn and probe.left < plan.round + plan.closing:
                 return
-            yield from self._propose(slots, plan, probe)
+            yield from self._propose(slots, plan)
             if self.variant == "released-code" and turn + 1 == plan.rounds:
                 return  # its last proposal is made with the embedding of before the last step
-            policies = yield Job(self.mind, [self._reflect(slot, rule) for slot in slots])
+            policies = yield self._step([self._reflect(slot, rule) for slot in slots])
             for slot, policy in zip(slots, policies, strict=True):
                 slot.policy = policy
 
+    def _draw(self, probe: Probe, plan: Plan) -> tuple[Policy, ...]:
+        """F_1 … F_k."""
+        return self.mind.draw(probe.rng, plan.prefixes)
+
+    def _first(
+        self, slots: Sequence[Slot], policies: Sequence[Policy], tops: Sequence[Sequence[float]]
+    ) -> Generator[Any, Any, list[Policy]]:
+        """F_0 of every slot, from the best loss of each policy there."""
+        yield from ()
+        return [policies[top.index(max(top))] for top in tops]
+
+    def _step(self, tasks: Sequence[Reflect]) -> Job:
+        return Job(self.mind, tasks)
+
     def _reflect(self, slot: Slot, rule: Rule) -> Reflect:
-        weights = labels(slot.losses, slot.best, self.variant)
-        return Reflect(slot.question, slot.policy, tuple(slot.tried), weights, rule)
+        tried, losses = list(slot.tried), list(slot.losses)
+        if self.memory and slot.known and slot.top[0] not in tried:
+            tried, losses = [*tried, slot.top[0]], [*losses, slot.top[1]]
+        return Reflect(slot.question, slot.policy, tuple(tried), labels(losses, slot.best, self.variant), rule)
 
     def _initial(
-        self, slots: Sequence[Slot], policies: Sequence[Policy], plan: Plan, probe: Probe
+        self, slots: Sequence[Slot], policies: Sequence[Policy], plan: Plan
     ) -> Generator[Any, Any, list[list[float]]]:
         """The best loss of each policy at each slot; leaves the candidates of the best policy with the slot."""
-        tasks = [Propose(slot.question, tuple(policies), plan.candidates) for slot in slots]
+        tasks = [Propose(slot.question, tuple(policies), plan.candidates, self.memory) for slot in slots]
         beams: list[list[list[Candidate]]] = yield Job(self.mind, tasks)
         losses = yield from self._ask([(s, [c for b in row for c in b]) for s, row in zip(slots, beams, strict=True)])
         tops = []
@@ -196,18 +215,28 @@ class CheatAgent(Search):
             tops.append(top)
         return tops
 
-    def _propose(self, slots: Sequence[Slot], plan: Plan, probe: Probe) -> Generator[Any, Any, None]:
+    def _propose(self, slots: Sequence[Slot], plan: Plan) -> Generator[Any, Any, None]:
         """What each slot's policy proposes, and what the target makes of it."""
-        beams = yield Job(self.mind, [Propose(slot.question, (slot.policy,), plan.candidates) for slot in slots])
+        tasks = [Propose(self._fresh(slot), (slot.policy,), plan.candidates) for slot in slots]
+        beams = yield Job(self.mind, tasks)
         losses = yield from self._ask([(slot, beam) for slot, (beam,) in zip(slots, beams, strict=True)])
         for slot, (beam,), found in zip(slots, beams, losses, strict=True):
             slot.tried, slot.losses = beam, found
+
+    def _fresh(self, slot: Slot) -> Question:
+        """The slot's question; with a memory, what was tried there may not be said again."""
+        if not self.memory:
+            return slot.question
+        return replace(slot.question, banned=slot.question.banned.union(slot.known))
 
     def _ask(self, proposed: Sequence[tuple[Slot, Sequence[Candidate]]]) -> Generator[Any, Any, list[list[float]]]:
         """L_Rec(I(X, δ | s), Y) of every candidate, alone in the clean request."""
         tries: list[Edits] = [(slot.edit(candidate),) for slot, beam in proposed for candidate in beam]
         losses = iter((yield tries) if tries else ())
-        return [[next(losses) for _ in beam] for _, beam in proposed]
+        found = [[next(losses) for _ in beam] for _, beam in proposed]
+        for (slot, beam), values in zip(proposed, found, strict=True):
+            slot.known.update((c.name, (c, loss)) for c, loss in zip(beam, values, strict=True))
+        return found
 
 
 @dataclass(frozen=True)

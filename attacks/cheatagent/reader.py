@@ -6,6 +6,7 @@ is the rest: all beams of a search are leaves of one tree behind one prompt, and
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from attacks.cheatagent.trie import Path
 from audit.errors import ConfigError
+from audit.targets.engine.probe import REFUSALS
 
 if TYPE_CHECKING:
     import torch
@@ -224,6 +226,39 @@ class CausalReader(Reader):
         return _mean_nll(logits.float().log_softmax(-1), reads, answers)
 
 
+class PlainReader(CausalReader):
+    """A causal model that takes no positions or no attention mask of ours: every answer is a row of its own."""
+
+    def open(self, prefixes: torch.Tensor, prompt: Tokens) -> tuple[Any, torch.Tensor]:
+        """See `Reader`."""
+        embedded = self._embedded(prefixes, prompt)
+        return embedded, self._logprobs(embedded)[:, -1]
+
+    def extend(self, state: Any, paths: Sequence[tuple[int, Path]]) -> torch.Tensor:  # noqa: ANN401
+        """See `Reader`; beams side by side are equally long."""
+        import torch
+
+        tokens = self._embed(torch.tensor([path for _, path in paths], device=self.device))
+        return self._logprobs(torch.cat([state[[row for row, _ in paths]], tokens], 1))[:, -1]
+
+    def nll(self, prefix: torch.Tensor, prompt: Tokens, answers: Sequence[Path]) -> torch.Tensor:
+        """See `Reader`; what fills a row up stands behind everything that is read."""
+        import torch
+
+        longest = max(map(len, answers))
+        padded = [(*a[:-1], *[self.lm.pad] * (longest - len(a))) for a in answers]
+        tokens = self._embed(torch.tensor(padded, dtype=torch.long, device=self.device))
+        embedded = self._embedded(prefix[None], prompt).expand(len(answers), -1, -1)
+        first = embedded.shape[1] - 1
+        logprobs = self._logprobs(torch.cat([embedded, tokens], 1))[:, first:]
+        reads = [[row * longest + n for n in range(len(a))] for row, a in enumerate(answers)]
+        return _mean_nll(logprobs.flatten(0, 1), reads, answers)
+
+    def _logprobs(self, embedded: torch.Tensor) -> torch.Tensor:
+        logprobs: torch.Tensor = self.model(inputs_embeds=embedded, use_cache=False).logits.float().log_softmax(-1)
+        return logprobs
+
+
 class Seq2SeqReader(Reader):
     """An encoder-decoder model: the prefix stands before the encoder's input, which is read once for all answers."""
 
@@ -322,4 +357,30 @@ def read(lm: LanguageModel, system: str = "") -> Reader:
             f"agent: a masked language model ({kinds or config.model_type}) writes no text; "
             "give a causal or an encoder-decoder model"
         )
-    return CausalReader(lm, system)
+    packed, plain = CausalReader(lm, system), PlainReader(lm, system)
+    return packed if _agree(packed, plain) else plain
+
+
+def _agree(packed: CausalReader, plain: PlainReader) -> bool:
+    """Whether the model computes for a tree what it computes for its branches; tried once, on a short prompt."""
+    import torch
+
+    prompt = plain.prompt("Which word?")
+    answers = [tuple(prompt[n : n + 3]) for n in range(2)]
+    prefix = plain.embedding_moments[0]
+    with torch.inference_mode(), warnings.catch_warnings():
+        # Some architectures only warn about what they do not take; the comparison tells.
+        warnings.simplefilter("ignore")
+        expected = plain.nll(prefix, prompt, answers)
+        try:
+            found = packed.nll(prefix, prompt, answers)
+            state, first = packed.open(prefix[None], prompt)
+            second = packed.extend(state, [(0, answer[:1]) for answer in answers])
+        except REFUSALS:
+            return False
+        beams = torch.stack([-(first[0, a[0]] + s[a[1]]) / 2 for a, s in zip(answers, second, strict=True)])
+        pairs = plain.nll(prefix, prompt, [answer[:2] for answer in answers])
+    tolerance = 1e-3 if packed.lm.dtype == torch.float32 else 0.1
+    both = torch.cat([found - expected, beams - pairs]).abs()
+    # Not `>`: a difference that is not a number is no agreement.
+    return bool(both.max() < tolerance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attacks.cheatagent.agent import Candidate, Policy, Question
 from attacks.cheatagent.similarity import similarity
@@ -26,6 +26,7 @@ class Slot:
         best: L_max, the largest loss of the initial policy.
         tried: the candidates of the last proposal.
         losses: their losses.
+        known: everything that was tried here, by name, with its loss.
     """
 
     place: Place
@@ -35,27 +36,38 @@ class Slot:
     best: float = -math.inf
     tried: Sequence[Candidate] = ()
     losses: Sequence[float] = ()
+    known: dict[str, tuple[Candidate, float]] = field(default_factory=dict)
+
+    @property
+    def top(self) -> tuple[Candidate, float]:
+        """The best that was tried."""
+        return max(self.known.values(), key=lambda pair: pair[1])
 
     def edit(self, candidate: Candidate) -> Edit:
         """I(X, δ | s) of eq. 1, as an edit."""
         return insertion(self.place, candidate.what, self.request)
 
-    def choice(self, weight: float, taken: Collection[str]) -> Candidate | None:
+    def choice(self, weight: float, taken: Collection[str], *, memory: bool) -> Candidate | None:
         """Eq. 5: argmax of L_Rec(I(X, δ | s), Y) + λ·Sim(X̂, X) over the last candidates.
 
         Args:
             weight: λ.
             taken: items that are inserted elsewhere.
+            memory: over all candidates instead.
 
         Returns:
             None when no candidate was answered in a way that can be read.
         """
         scored = [
             (loss + weight * similarity(self.request, apply((self.edit(candidate),), self.request)), -n, candidate)
-            for n, (candidate, loss) in enumerate(zip(self.tried, self.losses, strict=True))
+            for n, (candidate, loss) in enumerate(self.known.values() if memory else self._last)
             if loss > -math.inf and not (isinstance(candidate.what, Item) and candidate.what.id in taken)
         ]
         return max(scored, key=lambda s: s[:2])[2] if scored else None
+
+    @property
+    def _last(self) -> list[tuple[Candidate, float]]:
+        return list(zip(self.tried, self.losses, strict=True))
 
 
 def labels(losses: Sequence[float], best: float, variant: Variant) -> tuple[float, ...]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[2] / "targets"))
+# The tiny models and the scripted server of the targets' own tests.
+_TARGETS = Path(__file__).parents[2] / "targets"
+sys.path += [str(_TARGETS), str(_TARGETS / "engine")]
 
 
 @pytest.fixture(scope="session", autouse=True)

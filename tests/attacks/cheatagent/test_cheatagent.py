@@ -224,3 +224,37 @@ def test_it_declares_what_it_does() -> None:
     assert info.id == "cheatagent"
     assert info.queries_per_request == 35 + 481
     assert NoTuning(catalog()).info.id == "cheatagent-no-tuning"
+
+
+def test_with_a_memory_nothing_is_said_twice_and_the_best_is_kept(attack) -> None:
+    plain = run(attack(edits="items"), sensitive(), 500, users=2)
+    target = sensitive()
+    kept = run(attack(edits="items", memory=True), target, 500, users=2)
+    for without, attempt in zip(plain, kept, strict=True):
+        assert attempt.queries > without.queries  # new candidates cost queries, repeated ones do not
+        best = max(chance(f"i{n}") for n in range(9, 40))
+        assert any(chance(e.event.item.id) == best for e in attempt.edits)
+
+
+@pytest.mark.llm
+def test_smollm2_attacks_two_users_of_movielens(ml100k) -> None:
+    def answer(asked: Request) -> Answer:
+        harm = sum(chance(event.item.id) for event in asked.user.history)
+        items = asked.candidates or ()
+        return Answer(
+            tuple(Ranked(i.id, i.title, 9.0 - harm if n == 0 else -n) for n, i in enumerate(items))[: asked.k]
+        )
+
+    target = Scripted(answer, honours=READS, reveals=SCORES)
+    asked, truths = [], []
+    for user in ml100k.user_ids[:2]:
+        events = ml100k.events(user)[:10]
+        seen = {event.item.id for event in events}
+        unseen = [item for item in ml100k.catalog.items_in_order if item.id not in seen][:5]
+        asked.append(Request(User(user, events), instruction=WORDED, candidates=tuple(unseen)))
+        truths.append(frozenset({unseen[0].id}))
+    attack = CheatAgent(ml100k.catalog, prefixes=2, candidates=4, rounds=1, edits="items")
+    objective = Objective(Goal.DEGRADE, tuple(truths))
+    for attempt in attack.run(target, asked, objective, 60, np.random.default_rng(0)):
+        assert len(attempt.edits) == 3
+        assert attempt.trace[-1].loss > attempt.trace[0].loss

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
 import pytest
 import torch
 from helpers import catalog
+from tiny_lms import tiny_tokenizer
+from tiny_models import model
 
 from attacks.cheatagent.agent import LMAgent, Propose, Question
-from attacks.cheatagent.reader import CausalReader
+from attacks.cheatagent.reader import CausalReader, read
+from audit.errors import ConfigError
+from audit.targets.lm import CausalLM
 from audit.types import Catalog, Item
 
 ANSWERS = [(40, 41, 42), (50,), (40, 43), (60, 61, 62, 63), (50,)]
@@ -107,3 +112,28 @@ def test_prefixes_are_drawn_as_the_embedding_lies(reader) -> None:
     rows = reader.model.get_input_embeddings().weight
     torch.testing.assert_close(drawn.mean(0), rows.mean(0), rtol=0, atol=0.1 * float(rows.std()))
     torch.testing.assert_close(drawn.std(0), rows.std(0), rtol=0.1, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("gpt2", "CausalReader"), ("bloom", "PlainReader"), ("mamba", "PlainReader")]
+)
+def test_models_that_take_no_trees_read_row_by_row(name, kind) -> None:
+    lm = CausalLM(copy.deepcopy(model(name)), tiny_tokenizer())  # other tests share the original
+    found = read(lm)
+    assert type(found).__name__ == kind
+    prefix, prompt = a_prefix(found), found.prompt("Which word?")
+    apart = torch.stack([separately(found, prefix, prompt, list(a)) for a in ANSWERS])
+    torch.testing.assert_close(found.nll(prefix, prompt, ANSWERS), apart, rtol=1e-4, atol=1e-4)
+    films = Catalog([Item(f"{n}", f"{a} {b}") for n, (a, b) in enumerate(itertools.product("AB", "DEF"))])
+    agent = LMAgent(found, films)
+    (policy,) = agent.draw(np.random.default_rng(0), 1)
+    ((*beam,),) = agent.propose(Propose(Question("Which word?", "item"), (policy,), 6))
+    assert [c.what.id for c in beam] == best_by_enumeration(found, agent, policy.prefix, prompt, set(), 6)
+
+
+def test_a_masked_language_model_is_no_agent() -> None:
+    from transformers import BertConfig, BertForMaskedLM
+
+    tiny = BertConfig(vocab_size=480, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    with pytest.raises(ConfigError, match=r"agent: a masked language model .* writes no text"):
+        read(CausalLM(BertForMaskedLM(tiny), tiny_tokenizer()))

@@ -1,0 +1,53 @@
+"""The option `agent`: what it may be, and one sentence for what it may not."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import catalog
+from tiny_lms import tiny_model, tiny_tokenizer
+
+from attacks.cheatagent import CheatAgent
+from attacks.cheatagent.agent import LMAgent
+from audit.errors import ConfigError, TargetError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("agent")
+    tiny_model().save_pretrained(place)
+    tiny_tokenizer().save_pretrained(place)
+    return place
+
+
+def test_a_folder_is_loaded_once(folder) -> None:
+    one, two = CheatAgent(catalog(), agent=str(folder)), CheatAgent(catalog(30), agent={"model": str(folder)})
+    assert isinstance(one.mind, LMAgent)
+    assert one.mind.reader is two.mind.reader
+
+
+def test_a_folder_without_weights(folder, tmp_path) -> None:
+    tiny_tokenizer().save_pretrained(tmp_path)
+    tiny_model().config.save_pretrained(tmp_path)
+    with pytest.raises(TargetError, match="cannot be loaded"):
+        _ = CheatAgent(catalog(), agent=str(tmp_path)).mind
+
+
+def test_a_folder_that_is_not_there(tmp_path) -> None:
+    with pytest.raises(TargetError, match="cannot be loaded"):
+        _ = CheatAgent(catalog(), agent=str(tmp_path / "nothing")).mind
+    with pytest.raises(TargetError, match="cannot be loaded"):
+        _ = CheatAgent(catalog(), agent=str(tmp_path / "nothing.gguf")).mind
+
+
+@pytest.mark.parametrize(
+    ("agent", "message"),
+    [
+        (7, "agent: 7 is no agent; give a folder"),
+        ({"kind": "tea"}, "agent.kind: 'tea' must be hf or openai"),
+        ({"modle": "x"}, "agent.modle: there is no such option; did you mean 'model'"),
+        ({"kind": "openai"}, "agent.model: missing"),
+    ],
+)
+def test_what_is_no_agent(agent, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        _ = CheatAgent(catalog(), agent=agent).mind
