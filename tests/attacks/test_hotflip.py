@@ -15,7 +15,7 @@ from white_box import Linear
 from attacks.hotflip import HotFlip
 from audit.attack import Attempt, Goal, Objective
 from audit.edits import HistoryInsert, HistoryReplace, TextEdit, apply
-from audit.errors import TargetError
+from audit.errors import ConfigError, TargetError
 from audit.target import Input, Insight
 from audit.types import Catalog, Item, Request
 
@@ -157,5 +157,5 @@ def test_targets_without_gradients_are_said_and_false_ones_named() -> None:
     ],
 )
 def test_options_that_do_not_exist_are_named(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(Exception, match=said):  # noqa: PT011
+    with pytest.raises((ValueError, ConfigError), match=said):
         HotFlip(catalog(), **options)

@@ -30,9 +30,7 @@ class Linear(Scripted):
         super().__init__(self._rank, **declared)
 
     def _units(self, asked: Request) -> list[tuple[Span, str]]:
-        words = [
-            (Span(m.start(), m.end(), "instruction"), f"w:{m[0]}") for m in re.finditer(r"\S+", asked.instruction)
-        ]
+        words = [(Span(m.start(), m.end(), "instruction"), f"w:{m[0]}") for m in re.finditer(r"\S+", asked.instruction)]
         events = [(Span(0, 0, f"history[{n}]"), f"i:{e.item.id}") for n, e in enumerate(asked.user.history)]
         return words + events
 

@@ -23,12 +23,15 @@ YES_NO = Template.plain(
     "{{instruction}} Liked: {{#history|; }}{{title}}{{/history}} Movie: {{#candidate}}{{title}}{{/candidate}} Answer:"
 )
 LABELS = Template.plain(
-    "{{instruction}} Liked: {{#history|; }}{{title}}{{/history}}{{#candidates}}\n{{label}}. {{title}}{{/candidates}}\nBest"
+    "{{instruction}} Liked: {{#history|; }}{{title}}{{/history}}"
+    "{{#candidates}}\n{{label}}. {{title}}{{/candidates}}\nBest"
 )
 # Each sign stands in one place alone, so that moving its embedding moves that place alone.
 HISTORY = (Item("a", "Alien §"), Item("b", "Heat ¶"), Item("c", "Up {title} ‡"))
 OFFERED = (Item("d", "Toy Story"), Item("e", "Toy Ω"), Item("f", "System"))
-ASKED = Request(User("u", tuple(Event(i) for i in HISTORY)), candidates=OFFERED, instruction="The movies ± a user liked")
+ASKED = Request(
+    User("u", tuple(Event(i) for i in HISTORY)), candidates=OFFERED, instruction="The movies ± a user liked"
+)
 
 
 def target(model: object, mode: str = "labels") -> HFTarget:
@@ -53,9 +56,7 @@ def loss_of(asked: HFTarget, request: Request, relevant: frozenset[str]) -> floa
 
 def rows(read: TokenGradients, field: str, sign: str, text: str) -> list[int]:
     at = text.index(sign)
-    return [
-        i for i, s in enumerate(read.spans) if s.field == field and s.start <= at < s.end and s.end - s.start <= 2
-    ]
+    return [i for i, s in enumerate(read.spans) if s.field == field and s.start <= at < s.end and s.end - s.start <= 2]
 
 
 @pytest.mark.parametrize("case", [("score", "labels"), ("rank", "labels"), ("rank", "score")], ids=str)
@@ -156,7 +157,7 @@ def test_only_what_is_differentiable_is_declared() -> None:
     assert Insight.GRADIENTS not in HFTarget(lm, tasks=("answer",)).info.reveals
 
 
-# The P5-style target ---------------------------------------------------------------------------------------------------
+# The P5-style target -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("indexing", ["iid", "sid"])
@@ -210,5 +211,3 @@ def test_gradients_of_p5(indexing: str, form: str) -> None:
         assert float(read.gradients[row] @ direction.numpy()) == pytest.approx(slope, rel=2e-2, abs=2e-4)
         last = [i for i, span in enumerate(read.spans) if span.field == "history[3]"]
         assert np.allclose(p5.item_embeddings([items["i3"]])[0], read.embeddings[last])
-
-

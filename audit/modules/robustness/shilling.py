@@ -112,6 +112,18 @@ def shilling(
         _judge(attack, board, context, data, trials, count, fillers, target, now, clean)
 
 
+def search_queries(attacks: Mapping[str, Attack], context: Context, *, items: int = 8) -> int:
+    """Most queries that `shilling` may put to the target with these attacks, for a plan; twins are not the target."""
+    able = [a for a in attacks.values() if isinstance(a, Shilling)]
+    if not any(a.info.lacking(context.info, context.task) is None for a in able):
+        return 0
+    return len(context.cases) * items * (2 if _gives_scores(context) else 1)
+
+
+def _gives_scores(context: Context) -> bool:
+    return Insight.SCORES in context.info.reveals and "score" in context.info.tasks
+
+
 def _learnable(context: Context) -> Dataset:
     """What the target may learn: all interactions but the last of each user and those that the cases hold out."""
     data = context.dataset
@@ -155,7 +167,7 @@ def _trials(context: Context, data: Dataset, items: int) -> list[_Trial]:
 def _through_gateway(context: Context, trials: Sequence[_Trial]) -> _Sides:
     lists = context.gateway.ask([Ask(t.ranked) for t in trials], label="Before fake users")
     scores: list[float | None] = [None] * len(trials)
-    if Insight.SCORES in context.info.reveals and "score" in context.info.tasks:
+    if _gives_scores(context):
         scored = context.gateway.ask([Ask(t.scored) for t in trials], label="Before fake users, scores")
         scores = [_score(answer) for answer in scored]
     return _Sides(lists, scores)
