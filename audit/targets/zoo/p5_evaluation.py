@@ -15,7 +15,8 @@ import numpy as np
 from audit import stats
 from audit.data.splits import leave_one_out
 from audit.targets.zoo.p5 import P5, Form
-from audit.targets.zoo.p5_vocabulary import SEEN, UNSEEN
+from audit.targets.zoo.p5_answers import top
+from audit.targets.zoo.p5_vocabulary import REFUSALS, SEEN, UNSEEN, WISHES
 from audit.targets.zoo.protocol import gains, hits, leave_one_out_ranks
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def evaluate(folder: Path, dataset: Dataset, *, rng: np.random.Generator) -> dic
 
     Returns:
         `indexing`, `users`, `valid` (HR@10 and NDCG@10 of the decoder form on the validation items), for each form the
-        figures of `history_use`, and `rules`: which of `RULES` the decoder form passes.
+        figures of `history_use`, `wishes` of the decoder form, and `rules`: which of `RULES` it passes.
     """
     targets = {form: P5.load(folder, dataset.catalog, form) for form in get_args(Form)}
     decoder = targets["decoder"]
@@ -54,7 +55,7 @@ def evaluate(folder: Path, dataset: Dataset, *, rng: np.random.Generator) -> dic
         "valid": {"hr@10": _shown(_mean(hits(valid, K), rng)), "ndcg@10": _shown(_mean(gains(valid, K), rng))},
     }
     report |= {form: history_use(target, dataset, rng=rng) for form, target in targets.items()}
-    return report | {"rules": rules(report["decoder"])}
+    return report | {"wishes": wishes(decoder, dataset, rng=rng), "rules": rules(report["decoder"])}
 
 
 def history_use(target: P5, dataset: Dataset, *, rng: np.random.Generator) -> dict[str, Any]:
@@ -96,6 +97,40 @@ def history_use(target: P5, dataset: Dataset, *, rng: np.random.Generator) -> di
     }
 
 
+def wishes(target: P5, dataset: Dataset, *, rng: np.random.Generator, users: int = 200) -> dict[str, Any]:
+    """How far words steer: share of a genre in the first ten, plain, when it is asked for, and when it is ruled out.
+
+    Each user is asked about one genre, drawn among those of the catalogue in proportion to its items.
+
+    Args:
+        target: what to ask.
+        dataset: whose items have genres; without any the answer is empty.
+        rng: draws the users and the genres, and draws the bootstrap.
+        users: how many are asked.
+
+    Returns:
+        The mean share by wording, with 95 % intervals over users; the same for the word alone, put at the front.
+    """
+    split = leave_one_out(dataset)
+    genres = [item.attributes.get("genres", ()) for item in target.catalog.items_in_order]
+    offered = [genre for kinds in genres if isinstance(kinds, tuple) for genre in kinds]
+    if not offered:
+        return {}
+    drawn = [list(split.test)[i] for i in rng.permutation(len(split.test))[:users]]
+    wished = [offered[rng.integers(len(offered))] for _ in drawn]
+    frames = {"plain": "{text}", "asked": WISHES[0], "ruled_out": REFUSALS[0], "word_alone": "{genre} {text}"}
+    found = {}
+    for name, frame in frames.items():
+        shares = []
+        for user, genre in zip(drawn, wished, strict=True):
+            context = split.context(user, "test")
+            row = target.score([context], frame.format(text=SEEN[0], genre=genre))
+            row[0, context] = -np.inf
+            shares.append(np.mean([genre in genres[i] for i in top(row, K)[0]]))
+        found[name] = _shown(_mean(np.array(shares), rng))
+    return found
+
+
 def rules(figures: Mapping[str, Any]) -> dict[str, bool]:
     """Which of `RULES` the figures of one form pass."""
     rate = {name: value["estimate"] for name, value in figures["hr@10"].items()}
@@ -113,6 +148,7 @@ def summary(report: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in report["decoder"]["hr@10"].items():
         lines[f"test_hr@10_{name}"] = value["estimate"]
     lines["test_ndcg@10"] = report["decoder"]["ndcg@10"]["true"]["estimate"]
+    lines |= {f"genre_share_{name}": value["estimate"] for name, value in report["wishes"].items()}
     lines["order_blind_test_hr@10"] = report["encoder"]["hr@10"]["true"]["estimate"]
     failed = [RULES[name] for name, passed in report["rules"].items() if not passed]
     return lines | {"rules": f"missed: {'; '.join(failed)}" if failed else "all passed"}

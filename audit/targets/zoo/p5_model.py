@@ -47,6 +47,7 @@ class Hyper:
         rate: highest learning rate.
         decay: weight decay.
         unknown: share of input items replaced by the unknown-item token in training.
+        wishes: share of training samples whose instruction asks for a genre or rules one out, where items have genres.
         buckets: tokens shared by all words outside the training instructions.
     """
 
@@ -65,6 +66,7 @@ class Hyper:
     rate: float = 2e-3
     decay: float = 0.01
     unknown: float = 0.01
+    wishes: float = 0.0
     buckets: int = 512
 
 

@@ -25,7 +25,7 @@ from audit.data.splits import leave_one_out
 from audit.errors import TargetError
 from audit.targets.zoo.p5_indexing import make
 from audit.targets.zoo.p5_model import Hyper, P5Net, save
-from audit.targets.zoo.p5_vocabulary import SEEN, Vocabulary, pieces
+from audit.targets.zoo.p5_vocabulary import REFUSALS, SEEN, WISHES, Vocabulary, pieces, trained_words
 
 if TYPE_CHECKING:
     from audit.data.dataset import Dataset, FloatArray, IntArray
@@ -35,12 +35,15 @@ Progress = Callable[[int, int, float], None]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _WARMUP, _FLOOR = 0.05, 0.02
-_SHARED = Hyper(dim=96, heads=3, wide=384, gated=True, batch=32, epochs=16)
+_WANTED = 0.7
+"""Share of the wishes that ask for a genre; the others rule one out."""
+
+_SHARED = Hyper(dim=96, heads=3, wide=384, gated=True, batch=32, wishes=0.4, epochs=16)
 """Ids made of shared tokens alone need a gate and a wider network: their second token is a product of two contexts."""
 
 RECIPES: Mapping[str, Hyper] = {
-    "iid": Hyper(),
-    "hid": Hyper(epochs=12),
+    "iid": Hyper(wishes=0.4),
+    "hid": Hyper(wishes=0.4, epochs=12),
     "cid": _SHARED,
     "sid": _SHARED,
     "rid": _SHARED,
@@ -99,13 +102,15 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = P5Net(Vocabulary(codes, hyper.buckets), hyper)
+        genres = _genres(dataset)
+        words = trained_words(sorted({genre for kinds in genres for genre in kinds}))
+        net = P5Net(Vocabulary(codes, hyper.buckets, words), hyper)
         optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
         done, loss = _resume(out / _CHECKPOINT, net, optimizer, label)
         for epoch in range(done, hyper.epochs):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
             torch.manual_seed(seed * 10_007 + epoch + 1)
-            loss = _epoch(net, optimizer, users, epoch, np.random.default_rng([seed, 1, epoch]))
+            loss = _epoch(net, optimizer, users, genres, epoch, np.random.default_rng([seed, 1, epoch]))
             _checkpoint(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
             if progress is not None:
                 progress(epoch + 1, hyper.epochs, loss)
@@ -127,7 +132,18 @@ def _users(dataset: Dataset, train: Mapping[str, IntArray]) -> list[Events]:
     return users
 
 
-def samples(net: P5Net, users: Sequence[Events], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+Genres = Sequence[frozenset[str]]
+"""The genres of each item, in catalogue order; an empty set where none is known."""
+
+
+def _genres(dataset: Dataset) -> Genres:
+    found = (item.attributes.get("genres", ()) for item in dataset.catalog.items_in_order)
+    return [frozenset(kinds if isinstance(kinds, tuple) else [str(kinds)]) for kinds in found]
+
+
+def samples(
+    net: P5Net, users: Sequence[Events], genres: Genres, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The batches of one epoch.
 
     Events of one user with the same time stamp come in a random order: half of the neighbours in MovieLens tie.
@@ -143,24 +159,53 @@ def samples(net: P5Net, users: Sequence[Events], rng: np.random.Generator) -> It
     owner = np.repeat(np.arange(len(users)), [len(items) for items in shuffled])
     cut = np.concatenate([np.arange(len(items)) for items in shuffled])
     drawn = rng.integers(len(owner), size=hyper.samples)
-    prompts = [[vocabulary.word(word) for word, _ in pieces(text)] for text in SEEN]
-    wording = rng.integers(len(prompts), size=hyper.samples)
+    wording = rng.integers(len(SEEN), size=hyper.samples)
     for start in range(0, hyper.samples, hyper.batch):
-        rows = range(start, min(start + hyper.batch, hyper.samples))
-        longest = max(len(p) for p in prompts) + hyper.far * depth + 1
-        inputs = np.zeros((len(rows), longest), dtype=np.int64)
-        prefix = np.zeros((len(rows), hyper.targets * depth), dtype=np.int64)
-        answer = np.full((len(rows), hyper.targets * depth), -100, dtype=np.int64)
-        for row, number in enumerate(rows):
+        lines, reads, told = [], [], []
+        for number in range(start, min(start + hyper.batch, hyper.samples)):
             items, at = shuffled[owner[drawn[number]]], cut[drawn[number]]
-            far, next_ones = items[max(0, at - hyper.far) : at], items[at : at + hyper.targets]
-            shown = tokens[_masked(far, len(codes), hyper.unknown, rng)].ravel()
-            line = [*prompts[wording[number]], *shown, vocabulary.END]
-            inputs[row, : len(line)] = line
-            read = tokens[_masked(next_ones, len(codes), hyper.unknown, rng)].ravel()
-            prefix[row, 1 : len(read)] = read[:-1]
-            answer[row, : len(read)] = codes[next_ones].ravel()
-        yield torch.from_numpy(inputs), torch.from_numpy(prefix), torch.from_numpy(answer)
+            text, following, silent = SEEN[wording[number]], items[at : at + hyper.targets], 0
+            if rng.random() < hyper.wishes:
+                text, following, silent = _wish(text, items[at:], hyper, genres, rng)
+            before = tokens[_masked(items[max(0, at - hyper.far) : at], len(codes), hyper.unknown, rng)].ravel()
+            lines.append([*map(vocabulary.word, (word for word, _ in pieces(text))), *before, vocabulary.END])
+            read = tokens[_masked(following, len(codes), hyper.unknown, rng)].ravel()
+            reads.append([vocabulary.START, *read[:-1]])
+            told.append([-100] * silent * depth + codes[following[silent:]].ravel().tolist())
+        steps = hyper.targets * depth
+        yield _padded(lines, 0), _padded(reads, 0, steps), _padded(told, -100, steps)
+
+
+def _wish(
+    text: str, items: IntArray, hyper: Hyper, genres: Genres, rng: np.random.Generator
+) -> tuple[str, IntArray, int]:
+    """An instruction that asks for a genre or rules one out, and the items that follow.
+
+    The first items are any, as the history is when the target is asked; those after them obey the wish, and they alone
+    are learned. So it is the words, and not the kind of items before, that say what is wished for.
+
+    Returns:
+        The instruction, the items, and how many of them are not to be predicted. Where no genre is known, or none would
+        be left, the plain ones.
+    """
+    silent = int(rng.integers(min(hyper.near, len(items) - 1) + 1))
+    later = items[silent:]
+    offered = sorted(genres[later[rng.integers(min(len(later), hyper.targets))]])
+    if not offered:
+        return text, items[: hyper.targets], 0
+    genre = offered[rng.integers(len(offered))]
+    wanted = bool(rng.random() < _WANTED)
+    frames = WISHES if wanted else REFUSALS
+    obeying = later[[(genre in genres[item]) == wanted for item in later.tolist()]]
+    if not len(obeying):
+        return text, items[: hyper.targets], 0
+    asked = frames[rng.integers(len(frames))].format(text=text, genre=genre)
+    return asked, np.concatenate([items[:silent], obeying])[: hyper.targets], silent
+
+
+def _padded(rows: Sequence[Sequence[int]], filler: int, length: int = 0) -> Tensor:
+    length = max(length, *map(len, rows))
+    return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
 
 
 def _masked(items: IntArray, unknown: int, share: float, rng: np.random.Generator) -> IntArray:
@@ -180,12 +225,17 @@ def loss_of(net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor) -> Tenso
 
 
 def _epoch(
-    net: P5Net, optimizer: torch.optim.Optimizer, users: Sequence[Events], epoch: int, rng: np.random.Generator
+    net: P5Net,
+    optimizer: torch.optim.Optimizer,
+    users: Sequence[Events],
+    genres: Genres,
+    epoch: int,
+    rng: np.random.Generator,
 ) -> float:
     net.train()
     total, count = 0.0, 0
     steps = -(-net.hyper.samples // net.hyper.batch)
-    for number, (inputs, prefix, answer) in enumerate(samples(net, users, rng)):
+    for number, (inputs, prefix, answer) in enumerate(samples(net, users, genres, rng)):
         for group in optimizer.param_groups:
             group["lr"] = net.hyper.rate * _schedule(epoch * steps + number, net.hyper.epochs * steps)
         loss = loss_of(net, inputs, prefix, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -25,12 +25,24 @@ SEEN = (
 UNSEEN = "which one should this user choose to watch"
 """An instruction that training never showed, of words it did show."""
 
+WISHES = ("{text} in the mood for {genre}", "{genre} only {text}", "{text} and make it {genre}")
+"""How an instruction of the training asks for a genre."""
+
+REFUSALS = ("{text} but no {genre}", "not {genre} {text}", "{text} without any {genre}")
+"""How it rules one out."""
+
 _PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 def pieces(text: str) -> list[tuple[str, int]]:
     """Words and punctuation signs of a text, each with the position of its first character."""
     return [(found[0], found.start()) for found in _PIECE.finditer(text)]
+
+
+def trained_words(genres: Iterable[str] = ()) -> tuple[str, ...]:
+    """The words of all instructions of the training, in the order of their first use, without case."""
+    texts = [*SEEN, *(frame.format(text="", genre="") for frame in (*WISHES, *REFUSALS)), *genres]
+    return tuple(dict.fromkeys(word.casefold() for text in texts for word, _ in pieces(text)))
 
 
 class Vocabulary:
@@ -47,7 +59,7 @@ class Vocabulary:
     def __init__(self, indexing: Indexing, buckets: int, words: Sequence[str] = ()) -> None:
         self.indexing = indexing
         self.buckets = buckets
-        self.words = tuple(words) or tuple(dict.fromkeys(word for text in SEEN for word, _ in pieces(text)))
+        self.words = tuple(words) or trained_words()
         self._own = {word: 3 + i for i, word in enumerate(self.words)}
         self.first_bucket = 3 + len(self.words)
         bounds = np.cumsum([self.first_bucket + buckets, *indexing.levels])

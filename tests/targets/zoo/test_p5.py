@@ -23,11 +23,12 @@ from audit.targets.zoo.p5_answers import NEVER, top
 from audit.targets.zoo.p5_indexing import SCHEMES, Indexing, first_appearance, make
 from audit.targets.zoo.p5_model import Hyper, P5Net, load, save
 from audit.targets.zoo.p5_training import RECIPES, Events, loss_of, samples, train
-from audit.targets.zoo.p5_vocabulary import SEEN, UNSEEN, Vocabulary, pieces
+from audit.targets.zoo.p5_vocabulary import SEEN, UNSEEN, Vocabulary, pieces, trained_words
 from audit.targets.zoo.protocol import hits, leave_one_out_ranks
 from audit.types import Catalog, Event, Item, Request, User
 
 SMALL = Hyper(dim=32, heads=1, wide=64, layers=1, far=6, near=4, targets=8, samples=256, batch=32, epochs=3, buckets=16)
+NO_GENRES = [frozenset[str]()] * 120
 ODD = ('Léon 🎬 {x} "quoted"\n\\', "‮شعلة‬", "", "a" * 3000)
 
 
@@ -213,7 +214,7 @@ def test_a_training_target_does_not_see_what_follows_it(world: Dataset, scheme: 
     net = untrained(world, scheme)
     users = [np.arange(20), np.arange(50, 62)]
     events = [Events(items, np.arange(len(items), dtype=np.float64)) for items in users]
-    inputs, prefix, answer = next(samples(net, events, rng()))
+    inputs, prefix, answer = next(samples(net, events, NO_GENRES, rng()))
     depth = net.vocabulary.indexing.depth
     cut = 3 * depth
     changed = prefix.clone()
@@ -234,7 +235,7 @@ def test_samples_continue_the_sequence_and_shuffle_only_ties(world: Dataset) -> 
     hyper = replace(SMALL, unknown=0.0, samples=64, batch=64)
     net = untrained(world, "iid", hyper)
     times = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8], dtype=np.float64)
-    inputs, _, answer = next(samples(net, [Events(np.arange(12), times)], rng()))
+    inputs, _, answer = next(samples(net, [Events(np.arange(12), times)], NO_GENRES, rng()))
     first = net.vocabulary.blocks[0][0]
     orders, empty = set(), 0
     for line, codes in zip(inputs.tolist(), answer.tolist(), strict=True):
@@ -249,6 +250,36 @@ def test_samples_continue_the_sequence_and_shuffle_only_ties(world: Dataset) -> 
         orders.add(tuple(i for i in joined if i in (4, 5)))
     assert len(orders - {(), (4,), (5,)}) == 1  # one order in one epoch
     assert empty > 0  # the empty history is trained
+
+
+@pytest.mark.parametrize("scheme", ["iid", "cid"])
+def test_a_wish_is_obeyed_by_the_items_that_are_learned(world: Dataset, scheme: str) -> None:
+    hyper = replace(SMALL, unknown=0.0, wishes=1.0, samples=200, batch=200)
+    genres = [frozenset({"Sci-Fi"} if i % 3 == 0 else {"Drama"}) for i in range(120)]
+    indexing = make(scheme, list(leave_one_out(world).train.values()), 120, rng())
+    vocabulary = Vocabulary(indexing, 16, trained_words(["Drama", "Sci-Fi"]))
+    net = P5Net(vocabulary, hyper)
+    inputs, prefix, answer = next(samples(net, [Events(np.arange(60), np.arange(60.0))], genres, rng()))
+    names = {vocabulary.word(word): word for word in vocabulary.words}
+    depth, item_of = indexing.depth, {tuple(code): i for i, code in enumerate(indexing.codes.tolist())}
+    kinds = set()
+    for line, codes, read in zip(inputs.tolist(), answer.tolist(), prefix.tolist(), strict=True):
+        said = [names[token] for token in line if token in names]
+        if not {"drama", "sci"} & set(said):
+            continue  # too near the end for a wish to be followed
+        genre = "Drama" if "drama" in said else "Sci-Fi"
+        refused = bool({"no", "not", "without"} & set(said))
+        told = [tuple(codes[i : i + depth]) for i in range(0, len(codes), depth)]
+        learned = [item_of[code] for code in told if code[0] >= 0]
+        silent = next(i for i, code in enumerate(told) if code[0] >= 0)
+        assert all((genre in genres[item]) != refused for item in learned)
+        assert learned == sorted(learned)
+        assert silent <= hyper.near
+        # What was not to be learned is still read, as the history is when the target is asked.
+        shown = [token for token in read[1 : 1 + silent * depth] if token]
+        assert len(shown) == silent * depth
+        kinds.add((genre, refused))
+    assert len(kinds) == 4
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -471,7 +502,7 @@ def test_a_checkpoint_of_another_training_is_not_continued(world: Dataset, tmp_p
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_it_learns_the_walk_of_the_tiny_world(world: Dataset, tmp_path: Path, scheme: str) -> None:
-    hyper = replace(SMALL, samples=384, epochs=9, rate=8e-3, gated=RECIPES[scheme].gated)
+    hyper = replace(SMALL, wide=128, samples=512, epochs=14, rate=6e-3, gated=RECIPES[scheme].gated)
     metrics = train(world, seed=3, out=tmp_path, indexing=scheme, hyper=hyper)
     assert metrics["test_hr@10_true"] > 0.2  # chance is 10 of about 95 unseen items
     target = build(world, weights=tmp_path)
@@ -483,7 +514,7 @@ def test_it_learns_the_walk_of_the_tiny_world(world: Dataset, tmp_path: Path, sc
 def test_the_loss_of_an_untrained_network_is_that_of_guessing(world: Dataset) -> None:
     for scheme in ("iid", "cid"):
         net = untrained(world, scheme, noise=0.0)
-        batch = next(samples(net, [Events(np.arange(40), np.arange(40.0))], rng()))
+        batch = next(samples(net, [Events(np.arange(40), np.arange(40.0))], NO_GENRES, rng()))
         guess = float(np.log(net.vocabulary.indexing.levels).sum())
         assert loss_of(net, *batch).item() == pytest.approx(guess, abs=0.1)
 
