@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit postgres test check format bench clean
+.PHONY: help install assets audit attack-table postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,10 +23,14 @@ install: $(STAMP) ## make .venv and install RecAudit with its development tools
 assets: $(STAMP) ## fetch MovieLens-100K, SmolLM2 and WordNet into the user's cache
 	$(BIN)/recaudit assets fetch
 
-audit: assets ## audit two LLM recommenders on 100 MovieLens-100K users; ends in reports/audit.html
+audit: assets ## audit three LLM recommenders on 100 MovieLens-100K users; ends in reports/audit.html
 	mkdir -p reports
-	$(BIN)/recaudit run examples/audits/tallrec.yaml examples/audits/smollm2-ranker.yaml --no-gate \
+	$(BIN)/recaudit run examples/audits/tallrec.yaml examples/audits/smollm2-ranker.yaml examples/audits/p5.yaml --no-gate \
 	    --report reports/audit.html --report reports/audit.md
+
+attack-table: assets ## every attack on two targets in one table; may be stopped and given again; writes docs/attacks/table.md
+	mkdir -p reports
+	RECAUDIT_STORE=reports/attack-table.sqlite $(BIN)/python -m benchmarks.attack_table
 
 postgres: # the store is tested on a real server, which the tests start themselves
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \

@@ -8,6 +8,8 @@ import pytest
 
 from audit import registry
 from audit.config import load
+from audit.modules.base import build
+from benchmarks.attack_table import AUDITS as TABLES
 
 AUDITS = sorted((Path(__file__).parents[2] / "examples" / "audits").glob("*.yaml"))
 
@@ -20,8 +22,17 @@ def test_it_is_a_valid_audit_of_a_known_target(path: Path) -> None:
     assert config.name == path.stem
 
 
-def test_the_main_job_runs_them_all() -> None:
+@pytest.mark.parametrize("path", AUDITS, ids=lambda p: p.stem)
+def test_every_module_takes_its_options(path: Path) -> None:
+    config, _ = load(path)
+    for name, options in (config.modules or {}).items():
+        module = build(registry.load("modules", name, where="test"), options, where=name)
+        assert module.info.id == name
+
+
+def test_the_commands_run_them_all() -> None:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
-    assert len(AUDITS) == 2
+    tables = [path.stem for path in AUDITS if path.stem.startswith("attack-table")]
+    assert sorted(TABLES) == tables
     for path in AUDITS:
-        assert f"examples/audits/{path.name}" in makefile
+        assert path.stem in tables or f"examples/audits/{path.name}" in makefile
