@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,7 +20,7 @@ from attacks.places import Place, insertion, title_words
 from attacks.positioning import Kinds, check_kinds, places
 from attacks.slopes import Candidates, Floats, Slope, event_slope, sought, white_box, word_slope
 from audit.attack import AttackInfo, Edits, Probe, Search, Steps, ThreatModel
-from audit.edits import Edit, HistoryReplace, TextEdit, Zone, apply
+from audit.edits import Edit, HistoryReplace, TextEdit, Zone, apply, read_text
 from audit.target import GivesGradients, Input, Insight, TokenGradients
 from audit.types import Event, Item, Request
 
@@ -37,13 +38,14 @@ class HotFlip(Search):
         size: how many words and items are changed (Δ).
         how: see `Move`.
         edits: whether words, items or both are changed.
-        places: places at which an insertion is estimated, in each step: those with the steepest loss.
+        places: places at which an insertion is estimated, in each step: those with the steepest loss, words and
+            events in turn. Each costs a gradient pass.
     """
 
     size: int = 3
     how: Move = "insert"
     edits: Kinds = "both"
-    places: int = 12
+    places: int = 4
     _read: dict[int, tuple[GivesGradients, Candidates]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -116,6 +118,8 @@ class HotFlip(Search):
         known = self._candidates(target)
         free = np.array([item.id not in taken for item in known.items], dtype=bool)
         spots = self._spots(probe, target, request, relevant)
+        if self.how == "replace":  # a second flip of the same unit would undo the first
+            spots = [spot for spot in spots if not _flipped(spot[0], request, done)]
         found: list[tuple[float, Edit]] = []
         if self.how == "replace":
             for place, slope, loss in spots:
@@ -138,7 +142,10 @@ class HotFlip(Search):
         (read,) = target.gradients([request], [relevant])
         everywhere = [p for p in places(request, probe.info, self.edits) if self.how == "insert" or p.end > p.start]
         found = [(place, _slope_at(read, request, place), read.loss) for place in everywhere]
-        return sorted(found, key=lambda spot: -float(np.linalg.norm(spot[1].slope)) if spot[1] else 0.0)
+        found.sort(key=lambda spot: -float(np.linalg.norm(spot[1].slope)) if spot[1] else 0.0)
+        # Slopes of words and of events differ in scale, so that the one kind would hide the other: they take turns.
+        kinds = [[spot for spot in found if spot[0].kind == kind] for kind in ("word", "item")]
+        return [spot for pair in zip_longest(*kinds) for spot in pair if spot is not None]
 
     def _held(
         self, place: Place, request: Request, known: Candidates, free: np.ndarray, rng: np.random.Generator
@@ -183,6 +190,15 @@ def _slope_at(read: TokenGradients, request: Request, place: Place) -> Slope | N
     if place.kind == "item":
         return event_slope(read, place.start)
     return word_slope(read, request, place.field, place.start, place.end)
+
+
+def _flipped(place: Place, request: Request, done: Edits) -> bool:
+    """Whether what stands at a place was put there by one of these edits."""
+    if place.kind == "item":
+        new = request.user.history[place.start].item.id
+        return any(isinstance(edit, HistoryReplace) and edit.event.item.id == new for edit in done)
+    word = read_text(request, place.field)[place.start : place.end]
+    return any(isinstance(edit, TextEdit) and (edit.field, edit.text) == (place.field, word) for edit in done)
 
 
 def _where(place: Place, edit: Edit) -> Place:
