@@ -15,28 +15,33 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from attacks.places import Place
-from audit.edits import read_text
 from audit.types import Item, Request
 
 WIDTH = 64
 """Buckets of the hashed features."""
-_PLACE = 8
+_PLACE = 12
 _BETA = (0.9, 0.999)
 _EPSILON = 1e-8
 
 
 def place_features(where: Sequence[Place], request: Request) -> np.ndarray:
-    """Kind and relative position of each place, (places, 8)."""
-    rows = []
+    """Of each place its kind, where it is, and how near to the beginning and to the end, (places, 12).
+
+    Nearness falls as 1 / (1 + steps), so that the very end, the most recent event, can be told from what is before it.
+    """
+    last: dict[tuple[str, str], int] = {}
+    number = []
     for place in where:
-        items = place.kind == "item"
-        length = len(request.user.history) if items else len(read_text(request, place.field))
-        at = place.start / max(length - 1, 1)
-        title = place.field.startswith("item:")
-        one = [1.0, at, at * at] if items else [float(not title), at, at * at]
-        rows.append([*one, 0.0, 0.0, 0.0] if items else [0.0, 0.0, 0.0, *one])
-        rows[-1] += [float(title), float(place.field == "note")]
-    return np.array(rows)
+        key = (place.kind, place.field)
+        last[key] = last.get(key, -1) + 1
+        number.append(last[key])
+    rows = np.zeros((len(where), _PLACE))
+    for row, place, n in zip(rows, where, number, strict=True):
+        end = last[place.kind, place.field]
+        start = 0 if place.kind == "word" else 5
+        row[start : start + 5] = 1.0, n / max(end, 1), (n / max(end, 1)) ** 2, 1 / (1 + n), 1 / (1 + end - n)
+        row[10:] = place.field.startswith("item:"), place.field == "note"
+    return rows
 
 
 def hashed_word(word: str) -> np.ndarray:
@@ -68,7 +73,7 @@ class Choices:
     """What one user's policy chooses from.
 
     Attributes:
-        places: features, (places, 8).
+        places: features, (places, 12).
         holds_item: whether an item is inserted there, (places,).
         words: features, (words, 64).
         items: features, (items, 64).

@@ -46,11 +46,11 @@ class PPO(Search):
     edits: Kinds = "both"
     delta: int = 3
     shared: bool = False
-    batch: int = 10
+    batch: int = 5
     epochs: int = 4
     clip: float = 0.2
     rate: float = 0.3
-    entropy: float = 0.01
+    entropy: float = 0.05
     stop: float = 0.5
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from helpers import Scripted, catalog, request, requests
 from planted import READS, TRUTH, WORDED, attack, brittle, drop
 
 from attacks.genetic import Genetic
+from attacks.policy import Choices, Learner
 from attacks.ppo import PPO
 from attacks.rpgp import Rpgp
 from audit.attack import Goal, Objective, Search
@@ -202,3 +203,35 @@ def test_the_note_is_attacked_where_no_instruction_is_read() -> None:
     for build in RIVALS.values():
         edits = attack(build(catalog()), target, 10, asked=asked).edits
         assert {e.field for e in edits if isinstance(e, TextEdit)} == {"note"}
+
+
+def test_the_gradient_of_the_policy_is_that_of_its_objective() -> None:
+    """Against central differences, at a policy that has moved since it drew, with clipped and unclipped actions."""
+    rng = np.random.default_rng(5)
+    features = [rng.normal(size=(count, width)) for count, width in ((6, 12), (9, 64), (7, 64))]
+    choices = Choices(features[0], np.arange(6) > 2, features[1], features[2])
+    learner = Learner(clip=0.2, rate=0.1, entropy=0.05, stop=9.0, epochs=1)
+    rollouts = learner.draw(choices, 3, 12, rng).rewarded(rng.normal(size=12))
+    for weights in learner.weights.values():
+        weights += rng.normal(scale=0.02, size=weights.shape)
+    ratio = np.exp(learner.log_probability(choices, rollouts.actions) - rollouts.old)
+    assert 0 < (np.abs(ratio - 1) > 0.2).sum() < 12
+    gradient = learner.gradient(rollouts)
+    for name, weights in learner.weights.items():
+        for at in range(0, len(weights), 5):
+            sides = []
+            for step in (1e-5, -2e-5):
+                weights[at] += step
+                sides.append(learner.objective(rollouts))
+            weights[at] += 1e-5
+            assert gradient[name][at] == pytest.approx((sides[0] - sides[1]) / 2e-5, abs=1e-5)
+
+
+def test_an_untaught_policy_draws_words_and_items_alike() -> None:
+    choices = Choices(np.zeros((10, 12)), np.arange(10) == 9, np.zeros((4, 64)), np.zeros((3, 64)))
+    learner = Learner(clip=0.2, rate=0.1, entropy=0.0, stop=9.0, epochs=1)
+    actions = learner.draw(choices, 1, 4000, np.random.default_rng(0)).actions
+    # Three standard errors of a half among 4,000 draws.
+    assert abs((actions[:, 0, 0] == 9).mean() - 0.5) < 3 * 0.5 / 4000**0.5
+    probability = np.exp(learner.log_probability(choices, np.array([[[9, 1]], [[0, 1]]])))
+    assert probability == pytest.approx([0.5 / 3, 0.5 / 9 / 4])
