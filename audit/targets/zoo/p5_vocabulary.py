@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -39,9 +39,14 @@ def pieces(text: str) -> list[tuple[str, int]]:
     return [(found[0], found.start()) for found in _PIECE.finditer(text)]
 
 
-def trained_words(genres: Iterable[str] = ()) -> tuple[str, ...]:
-    """The words of all instructions of the training, in the order of their first use, without case."""
-    texts = [*SEEN, *(frame.format(text="", genre="") for frame in (*WISHES, *REFUSALS)), *genres]
+def trained_words(genres: Sequence[str] = ()) -> tuple[str, ...]:
+    """The words of all instructions of a training, in the order of their first use, without case.
+
+    Args:
+        genres: that it asks for or rules out; without any it uses the plain instructions alone.
+    """
+    frames = [frame.format(text="", genre="") for frame in (*WISHES, *REFUSALS)] if genres else []
+    texts = [*SEEN, *frames, *genres]
     return tuple(dict.fromkeys(word.casefold() for text in texts for word, _ in pieces(text)))
 
 
