@@ -298,9 +298,10 @@ def test_ranking_against_its_own_scores_warns(world: Dataset) -> None:
     assert levels(examine(upside_down, world)) == {"rank_order": "warn"}
 
 
-def test_declared_logprobs_need_the_method(world: Dataset) -> None:
-    info = replace(HONEST, reveals=frozenset({Insight.SCORES, Insight.LOGPROBS}))
-    assert levels(examine(Scripted(lambda r, _: honest(r), info), world)) == {"logprobs": "fail"}
+@pytest.mark.parametrize("insight", [Insight.LOGPROBS, Insight.GRADIENTS, Insight.TRAIN])
+def test_what_is_declared_needs_its_method(insight: Insight, world: Dataset) -> None:
+    info = replace(HONEST, reveals=frozenset({Insight.SCORES, insight}))
+    assert levels(examine(Scripted(lambda r, _: honest(r), info), world)) == {insight.value: "fail"}
 
 
 def test_tokens_are_reported_per_request(world: Dataset) -> None:

@@ -14,7 +14,7 @@ from audit.conformance.asking import SAME_SCORE, Door, differs, widest
 from audit.conformance.inputs import inputs
 from audit.conformance.report import Check, Observation, Report
 from audit.errors import ConfigError, RecAuditError, TargetError, TargetUnavailable
-from audit.target import CountsTokens, GivesLogprobs, Input, Insight, Recommender, describe
+from audit.target import CountsTokens, GivesGradients, GivesLogprobs, Input, Insight, Recommender, Retrains, describe
 from audit.types import Answer, Case, Catalog, Request, Task
 
 BATCH_SCORE = 1e-2
@@ -131,9 +131,15 @@ def _batch(noise: int, first: Sequence[Answer], alone: Sequence[Answer]) -> Obse
 def _declared(door: Door) -> Iterator[Observation]:
     """Declarations that can be told from the target itself."""
     info = door.info
-    if Insight.LOGPROBS in info.reveals and not isinstance(door.target, GivesLogprobs):
-        text = "It declares logprobs, but has no method `logprobs`."
-        yield Observation("logprobs", "fail", text, "add the method, or take `logprobs` out of reveals")
+    methods: tuple[tuple[Insight, type, str], ...] = (
+        (Insight.LOGPROBS, GivesLogprobs, "logprobs"),
+        (Insight.GRADIENTS, GivesGradients, "gradients"),
+        (Insight.TRAIN, Retrains, "retrain"),
+    )
+    for insight, protocol, method in methods:
+        if insight in info.reveals and not isinstance(door.target, protocol):
+            text = f"It declares {insight.value}, but has no method `{method}`."
+            yield Observation(insight.value, "fail", text, f"add the method, or take `{insight.value}` out of reveals")
     for part in sorted(info.honours & {Input.TURNS, Input.IMAGES}):
         yield Observation(
             f"reads_{part.value}", "ok", f"It declares {part.value}, which no request here holds: not tested."

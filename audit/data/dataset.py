@@ -57,7 +57,7 @@ class Dataset:
             raise DataError(f"dataset {self.name}: interactions need the columns {', '.join(COLUMNS)}; found {found}")
         if len(self.interactions) == 0:
             raise DataError(f"dataset {self.name}: there are no interactions")
-        unknown = set(self.interactions["item"]) - set(self.catalog)
+        unknown = set(pd.unique(self.interactions["item"])) - set(self.catalog)
         if unknown:
             raise DataError(
                 f"dataset {self.name}: {len(unknown)} items of the interactions are not in the catalogue, "

@@ -185,7 +185,7 @@ def test_gradients_of_p5(indexing: str, form: str) -> None:
     p5.recommend([asked])  # an answer first: what it caches must not hinder gradients
     for question in (asked, offered):
         read, twin = p5.gradients([question, question], [relevant, relevant])
-        assert np.allclose(read.gradients, twin.gradients, atol=1e-6)
+        assert np.allclose(read.gradients, twin.gradients, atol=1e-4)
 
         def loss(question: Request = question) -> float:
             whole = tuple(items.items_in_order) if question.candidates is None else question.candidates
