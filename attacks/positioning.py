@@ -7,15 +7,15 @@ inserts at random where CheatAgent inserts with care, starts from the same place
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, get_args
 
-from attacks.places import Place, item_places, masked, word_places
+from attacks.places import Place, insertion, item_places, masked, word_places
 from audit.attack import Edits, Probe, Scouting
 from audit.edits import HistoryDrop
 from audit.errors import ConfigError
 from audit.target import TargetInfo
-from audit.types import Request
+from audit.types import Item, Request
 
 Kinds = Literal["both", "words", "items"]
 """What is inserted: words, history items, or both."""
@@ -39,7 +39,12 @@ def random_places(probe: Probe, limit: int, edits: Kinds = "both") -> list[Place
 
 
 def important_places(
-    probe: Probe, limit: int, *, edits: Kinds = "both", variant: Variant = "paper"
+    probe: Probe,
+    limit: int,
+    *,
+    edits: Kinds = "both",
+    variant: Variant = "paper",
+    fill: Callable[[Place], str | Item] | None = None,
 ) -> Generator[Sequence[Edits], Any, list[Place]]:
     """The places on which the answer rests most; use with `yield from`.
 
@@ -53,6 +58,9 @@ def important_places(
         edits: which places compete.
         variant: `paper` masks one event at a time; `released-code` masks each pair of neighbours, and what is inserted
             goes between the two.
+        fill: an extension: what to try at a place. Places are then ranked by what its insertion does, not by what
+            masking does. Where the newest event weighs most, what is inserted behind it does most harm, though the
+            event itself is hardly missed.
 
     Returns:
         Distinct places, the most important first.
@@ -66,7 +74,10 @@ def important_places(
     measured = everywhere[: probe.left // SHARE]
     if not measured:
         return everywhere[:limit]
-    losses = yield Scouting(_without(place, request, variant) for place in measured)
+    if fill is None:
+        losses = yield Scouting(_without(place, request, variant) for place in measured)
+    else:
+        losses = yield [(insertion(place, fill(place), request),) for place in measured]
     order = sorted(range(len(measured)), key=lambda i: -losses[i])
     return [*(measured[i] for i in order), *everywhere[len(measured) :]][:limit]
 

@@ -105,6 +105,8 @@ class Amortised(CheatAgent):
         super().__post_init__()
         if self.learn_from < 1:
             raise ConfigError(f"learn_from: {self.learn_from} must be at least 1")
+        if self.adaptive:
+            raise ConfigError("adaptive: users who share a policy search all places at once; leave it out")
 
     @property
     def _named(self) -> tuple[str, str]:

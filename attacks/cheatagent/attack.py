@@ -6,7 +6,7 @@ Ning et al., KDD 2024 (arXiv 2504.13192), sections 3.2 to 3.4. Equations are quo
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,10 @@ from attacks.cheatagent import loading, prompts
 from attacks.cheatagent.agent import Agent, Candidate, Policy, Propose, Question, Reflect, Rule
 from attacks.cheatagent.plan import Plan, fit
 from attacks.cheatagent.slot import Slot, labels
-from attacks.places import Place, in_order, insertable
+from attacks.places import Place, in_order, insertable, title_words
 from attacks.positioning import Kinds, Variant, check_kinds, important_places, random_places
 from audit.attack import AttackInfo, Edits, Job, Probe, Search, Steps, ThreatModel
-from audit.edits import Zone
+from audit.edits import Edit, HistoryInsert, Zone
 from audit.errors import ConfigError
 from audit.target import Input
 from audit.types import Item
@@ -44,8 +44,9 @@ class CheatAgent(Search):
         tuning: False for the ablation C-w/o PT: the queries of the rounds go to more random prefixes.
         positioning: False for random places.
         variant: `released-code` follows the published code where it departs from the paper.
-        memory: an extension: no beam proposes what was tried at its place before, every step also sees the best so
-            far, and the final choice is among all that was tried.
+        adaptive: an extension that spends the same budget better. Places are ranked by what an insertion there does.
+            They are searched one after the other, each with the winners before it in place. No beam proposes what was
+            tried at its place before, and every step also sees the best so far. The best that was seen is kept.
     """
 
     delta: int = 3
@@ -59,7 +60,7 @@ class CheatAgent(Search):
     tuning: bool = True
     positioning: bool = True
     variant: Variant = "paper"
-    memory: bool = False
+    adaptive: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,7 +119,10 @@ class CheatAgent(Search):
         plan = self._plan(probe.left, len(places))
         if plan is None:
             return None
-        slots = [Slot(place, probe.request, self._question(place, probe)) for place in places[: plan.places]]
+        if self.adaptive:
+            yield from self._one_by_one(places[: plan.places], probe)
+            return None
+        slots = [self._slot(place, probe) for place in places[: plan.places]]
 
         # Section 3.3.2: the initial policy, self-reflection, and what F_T proposes.
         yield from self._learn(slots, plan, probe)
@@ -131,7 +135,7 @@ class CheatAgent(Search):
         chosen: list[tuple[Slot, Candidate]] = []
         for slot in slots:
             taken = {c.what.id for _, c in chosen if isinstance(c.what, Item)} if self.variant == "paper" else ()
-            if (best := slot.choice(self.weight, taken, memory=self.memory)) is not None:
+            if (best := slot.choice(self.weight, taken)) is not None:
                 chosen.append((slot, best))
         found = in_order((slot.place, slot.edit(candidate)) for slot, candidate in chosen)
         if len(found) > 1 and probe.left:
@@ -146,16 +150,41 @@ class CheatAgent(Search):
             kinds = "words"  # the catalogue has nothing left to insert
         if not self.positioning:
             return random_places(probe, self.delta, kinds)
-        return (yield from important_places(probe, self.delta, edits=kinds, variant=self.variant))
+        fill = self._filler(probe) if self.adaptive else None
+        return (yield from important_places(probe, self.delta, edits=kinds, variant=self.variant, fill=fill))
+
+    def _filler(self, probe: Probe) -> Callable[[Place], str | Item]:
+        """Something harmless-looking to try at every place: the same random item, the same random word of a title."""
+        items = insertable(self.catalog, probe.avoid, probe.request)
+        words = title_words(self.catalog.items_in_order) or ["and"]
+        item = items[int(probe.rng.integers(len(items)))] if items else None
+        word = words[int(probe.rng.integers(len(words)))]
+        return lambda place: item if place.kind == "item" and item is not None else word
+
+    def _one_by_one(self, places: Sequence[Place], probe: Probe) -> Generator[Any, Any, None]:
+        """The places in their order, each behind the winners of those before it; what is left is shared anew."""
+        before: tuple[tuple[Place, Edit], ...] = ()
+        for number, place in enumerate(places):
+            plan = self._plan(probe.left // (len(places) - number), 1)
+            if plan is None:
+                continue
+            slot = self._slot(place, probe, before)
+            yield from self._learn([slot], plan, probe)
+            if plan.last:
+                yield from self._propose([slot], plan)
+            if slot.known and slot.top[1] > -math.inf:
+                before = (*before, (place, slot.edit(slot.top[0])))
 
     def _plan(self, left: int, places: int) -> Plan | None:
         if self.tuning:
             return fit(left, places, self.prefixes, self.candidates, self.rounds)
         return fit(left, places, self.prefixes + self.rounds + 1, self.candidates, 0)
 
-    def _question(self, place: Place, probe: Probe) -> Question:
+    def _slot(self, place: Place, probe: Probe, before: tuple[tuple[Place, Edit], ...] = ()) -> Slot:
         prompt = prompts.for_place(place, probe.request, probe.loss_about, self.catalog)
-        return Question(prompt, place.kind, probe.avoid if place.kind == "item" else frozenset())
+        taken = {edit.event.item.id for _, edit in before if isinstance(edit, HistoryInsert)}
+        question = Question(prompt, place.kind, probe.avoid | taken if place.kind == "item" else frozenset())
+        return Slot(place, probe.request, question, before=before)
 
     def _learn(self, slots: Sequence[Slot], plan: Plan, probe: Probe) -> Generator[Any, Any, None]:
         """Both steps of prompt tuning; leaves F_T with every slot."""
@@ -194,7 +223,7 @@ class CheatAgent(Search):
 
     def _reflect(self, slot: Slot, rule: Rule) -> Reflect:
         tried, losses = list(slot.tried), list(slot.losses)
-        if self.memory and slot.known and slot.top[0] not in tried:
+        if self.adaptive and slot.known and slot.top[0] not in tried:
             tried, losses = [*tried, slot.top[0]], [*losses, slot.top[1]]
         return Reflect(slot.question, slot.policy, tuple(tried), labels(losses, slot.best, self.variant), rule)
 
@@ -202,7 +231,7 @@ class CheatAgent(Search):
         self, slots: Sequence[Slot], policies: Sequence[Policy], plan: Plan
     ) -> Generator[Any, Any, list[list[float]]]:
         """The best loss of each policy at each slot; leaves the candidates of the best policy with the slot."""
-        tasks = [Propose(slot.question, tuple(policies), plan.candidates, self.memory) for slot in slots]
+        tasks = [Propose(slot.question, tuple(policies), plan.candidates, self.adaptive) for slot in slots]
         beams: list[list[list[Candidate]]] = yield Job(self.mind, tasks)
         losses = yield from self._ask([(s, [c for b in row for c in b]) for s, row in zip(slots, beams, strict=True)])
         tops = []
@@ -224,14 +253,14 @@ class CheatAgent(Search):
             slot.tried, slot.losses = beam, found
 
     def _fresh(self, slot: Slot) -> Question:
-        """The slot's question; with a memory, what was tried there may not be said again."""
-        if not self.memory:
+        """The slot's question; where the search adapts, what was tried there may not be said again."""
+        if not self.adaptive:
             return slot.question
         return replace(slot.question, banned=slot.question.banned.union(slot.known))
 
     def _ask(self, proposed: Sequence[tuple[Slot, Sequence[Candidate]]]) -> Generator[Any, Any, list[list[float]]]:
         """L_Rec(I(X, δ | s), Y) of every candidate, alone in the clean request."""
-        tries: list[Edits] = [(slot.edit(candidate),) for slot, beam in proposed for candidate in beam]
+        tries: list[Edits] = [slot.edits(candidate) for slot, beam in proposed for candidate in beam]
         losses = iter((yield tries) if tries else ())
         found = [[next(losses) for _ in beam] for _, beam in proposed]
         for (slot, beam), values in zip(proposed, found, strict=True):

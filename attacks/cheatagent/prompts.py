@@ -24,7 +24,7 @@ WORD = Template(
 )
 ITEM = Template("History: $history\nPrediction: $prediction\nWhich title is this user $interest?")
 
-_HISTORY = 8
+_HISTORY = 5
 """Last events shown: a longer history costs more and tells a small model no more."""
 _WORDS = 24
 """Words of a text shown on either side of the place."""

@@ -157,9 +157,9 @@ class CausalReader(Reader):
     def open(self, prefixes: torch.Tensor, prompt: Tokens) -> tuple[Any, torch.Tensor]:
         """See `Reader`."""
         embedded = self._embedded(prefixes, prompt)
-        out = self.model(inputs_embeds=embedded, use_cache=True, logits_to_keep=1)
+        out = self._body(inputs_embeds=embedded, use_cache=True)
         state = _Beams(out.past_key_values, embedded.shape[1], [{} for _ in prefixes])
-        return state, out.logits[:, -1].float().log_softmax(-1)
+        return state, self._read_out(out[0][:, -1])
 
     def extend(self, state: Any, paths: Sequence[tuple[int, Path]]) -> torch.Tensor:  # noqa: ANN401
         """See `Reader`; every row of the pass gets as many new nodes as the row with the most needs."""
@@ -180,7 +180,7 @@ class CausalReader(Reader):
                 places[path] = state.length + node
                 tokens[row, node], depths[row, node] = path[-1], past + len(path) - 1
                 sees[row, 0, node, [places[path[:n]] for n in range(1, len(path) + 1)]] = True
-        out = self.model(
+        out = self._body(
             input_ids=tokens.to(self.device),
             past_key_values=state.cache,
             attention_mask=_mask(sees, self.lm.dtype).to(self.device),
@@ -190,9 +190,7 @@ class CausalReader(Reader):
         first = state.length
         state.length = end
         at = [(row, state.places[row][path] - first) for row, path in paths]
-        logits = out.logits[[row for row, _ in at], [node for _, node in at]]
-        logprobs: torch.Tensor = logits.float().log_softmax(-1)
-        return logprobs
+        return self._read_out(out[0][[row for row, _ in at], [node for _, node in at]])
 
     def nll(self, prefix: torch.Tensor, prompt: Tokens, answers: Sequence[Path]) -> torch.Tensor:
         """See `Reader`. One row: the prompt once, then each answer without its last token, which nothing follows."""
@@ -216,14 +214,26 @@ class CausalReader(Reader):
         embedded = self._embedded(prefix[None], prompt)
         if tokens:
             embedded = torch.cat([embedded, self._embed(torch.tensor([tokens], device=self.device))], 1)
-        logits = self.model(
+        states = self._body(
             inputs_embeds=embedded,
             attention_mask=_mask(sees[None, None], self.lm.dtype).to(self.device),
             position_ids=torch.tensor([depths], device=self.device),
             use_cache=False,
-            logits_to_keep=torch.tensor(keep, device=self.device),
-        ).logits[0]
-        return _mean_nll(logits.float().log_softmax(-1), reads, answers)
+        )[0]
+        return _mean_nll(self._read_out(states[0, keep]), reads, answers)
+
+    @cached_property
+    def _body(self) -> Any:  # noqa: ANN401 - transformers models have no useful static type
+        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        return getattr(base, base.base_model_prefix)
+
+    def _read_out(self, states: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the token behind each state, (states, vocabulary).
+
+        The head gets a matrix: of a batch of rows it would copy its weights for the gradient.
+        """
+        logprobs: torch.Tensor = self.model.get_output_embeddings()(states).float().log_softmax(-1)
+        return logprobs
 
 
 class PlainReader(CausalReader):

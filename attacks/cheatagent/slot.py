@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from attacks.cheatagent.agent import Candidate, Policy, Question
 from attacks.cheatagent.similarity import similarity
-from attacks.places import Place, insertion
+from attacks.places import Place, in_order, insertion
 from attacks.positioning import Variant
+from audit.attack import Edits
 from audit.edits import Edit, apply
 from audit.types import Item, Request
 
@@ -27,6 +28,7 @@ class Slot:
         tried: the candidates of the last proposal.
         losses: their losses.
         known: everything that was tried here, by name, with its loss.
+        before: what is inserted elsewhere already, where places are searched one after the other.
     """
 
     place: Place
@@ -37,6 +39,7 @@ class Slot:
     tried: Sequence[Candidate] = ()
     losses: Sequence[float] = ()
     known: dict[str, tuple[Candidate, float]] = field(default_factory=dict)
+    before: tuple[tuple[Place, Edit], ...] = ()
 
     @property
     def top(self) -> tuple[Candidate, float]:
@@ -47,27 +50,26 @@ class Slot:
         """I(X, δ | s) of eq. 1, as an edit."""
         return insertion(self.place, candidate.what, self.request)
 
-    def choice(self, weight: float, taken: Collection[str], *, memory: bool) -> Candidate | None:
+    def edits(self, candidate: Candidate) -> Edits:
+        """The candidate's edit, and those before it."""
+        return in_order([*self.before, (self.place, self.edit(candidate))])
+
+    def choice(self, weight: float, taken: Collection[str]) -> Candidate | None:
         """Eq. 5: argmax of L_Rec(I(X, δ | s), Y) + λ·Sim(X̂, X) over the last candidates.
 
         Args:
             weight: λ.
             taken: items that are inserted elsewhere.
-            memory: over all candidates instead.
 
         Returns:
             None when no candidate was answered in a way that can be read.
         """
         scored = [
             (loss + weight * similarity(self.request, apply((self.edit(candidate),), self.request)), -n, candidate)
-            for n, (candidate, loss) in enumerate(self.known.values() if memory else self._last)
+            for n, (candidate, loss) in enumerate(zip(self.tried, self.losses, strict=True))
             if loss > -math.inf and not (isinstance(candidate.what, Item) and candidate.what.id in taken)
         ]
         return max(scored, key=lambda s: s[:2])[2] if scored else None
-
-    @property
-    def _last(self) -> list[tuple[Candidate, float]]:
-        return list(zip(self.tried, self.losses, strict=True))
 
 
 def labels(losses: Sequence[float], best: float, variant: Variant) -> tuple[float, ...]:

@@ -145,3 +145,18 @@ def test_options_that_do_not_exist_are_named() -> None:
         check_kinds("all", "paper")
     with pytest.raises(ConfigError, match="variant: 'x' must be one of paper, released-code"):
         check_kinds("both", "x")
+
+
+def test_places_can_be_ranked_by_what_an_insertion_does() -> None:
+    def answer(asked: Request) -> Answer:
+        # Only what stands last counts, and it is missed by nobody.
+        spoilt = asked.user.history[-1].item.id == "i30"
+        items = asked.candidates or ()
+        scores = [-9.0 if spoilt and n == 0 else -float(n) for n in range(len(items))]
+        order = sorted(range(len(items)), key=lambda n: -scores[n])[: asked.k]
+        return Answer(tuple(Ranked(items[n].id, items[n].title, scores[n]) for n in order))
+
+    target = Scripted(answer, honours=READS, reveals=frozenset({Insight.SCORES}))
+    for seed in range(4):
+        (place,) = find(target, seed=seed, edits="items", limit=1, fill=lambda _: catalog()["i30"])
+        assert place.start == 5

@@ -91,7 +91,7 @@ def test_an_encoder_decoder_agent(t5) -> None:
 @pytest.mark.parametrize("label_free", [False, True])
 def test_it_does_harm_and_more_with_more_queries(attack, label_free) -> None:
     def harm(budget: int) -> float:
-        found = run(attack(edits="items"), sensitive(), budget, users=4, label_free=label_free)
+        found = run(attack(edits="items"), sensitive(), budget, users=2, label_free=label_free)
         return float(np.mean([sum(chance(e.event.item.id) for e in a.edits) for a in found]))
 
     # The best that three items can do, and what three random ones do on average.
@@ -226,10 +226,10 @@ def test_it_declares_what_it_does() -> None:
     assert NoTuning(catalog()).info.id == "cheatagent-no-tuning"
 
 
-def test_with_a_memory_nothing_is_said_twice_and_the_best_is_kept(attack) -> None:
+def test_an_adaptive_search_says_nothing_twice_and_keeps_the_best(attack) -> None:
     plain = run(attack(edits="items"), sensitive(), 500, users=2)
     target = sensitive()
-    kept = run(attack(edits="items", memory=True), target, 500, users=2)
+    kept = run(attack(edits="items", adaptive=True), target, 500, users=2)
     for without, attempt in zip(plain, kept, strict=True):
         assert attempt.queries > without.queries  # new candidates cost queries, repeated ones do not
         best = max(chance(f"i{n}") for n in range(9, 40))
