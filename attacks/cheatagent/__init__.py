@@ -7,6 +7,6 @@ Source: Ning et al., "CheatAgent: Attacking LLM-Empowered Recommender Systems vi
 from __future__ import annotations
 
 from attacks.cheatagent.amortised import Amortised
-from attacks.cheatagent.attack import CheatAgent, NoTuning
+from attacks.cheatagent.attack import Adaptive, CheatAgent, NoTuning
 
-__all__ = ["Amortised", "CheatAgent", "NoTuning"]
+__all__ = ["Adaptive", "Amortised", "CheatAgent", "NoTuning"]

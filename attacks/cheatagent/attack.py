@@ -95,6 +95,8 @@ class CheatAgent(Search):
     def _named(self) -> tuple[str, str]:
         if not self.tuning:
             return "cheatagent-no-tuning", "CheatAgent without prompt tuning (C-w/o PT)"
+        if self.adaptive:
+            return "cheatagent-adaptive", "CheatAgent with an adaptive search"
         return "cheatagent", "CheatAgent"
 
     @property
@@ -273,3 +275,10 @@ class NoTuning(CheatAgent):
     """CheatAgent whose agent does not learn (C-w/o PT): the queries of its rounds go to more random prefixes."""
 
     tuning: bool = False
+
+
+@dataclass(frozen=True)
+class Adaptive(CheatAgent):
+    """CheatAgent with a search that spends the same budget better than the paper's; see `adaptive`."""
+
+    adaptive: bool = True

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import ODD_TITLES, Scripted, catalog, request, requests
 
-from attacks.cheatagent import CheatAgent, NoTuning
+from attacks.cheatagent import Adaptive, CheatAgent, NoTuning
 from attacks.cheatagent.agent import LMAgent
 from attacks.cheatagent.similarity import similarity
 from attacks.cheatagent.slot import labels
@@ -60,7 +60,7 @@ def run(
     return list(attack.run(target, asked, objective, budget, np.random.default_rng(seed)))
 
 
-@pytest.mark.parametrize("kind", [CheatAgent, NoTuning])
+@pytest.mark.parametrize("kind", [CheatAgent, NoTuning, Adaptive])
 @pytest.mark.parametrize("variant", ["paper", "released-code"])
 @pytest.mark.parametrize("budget", [1, 7, 50, 500])
 def test_the_budget_holds_and_nothing_forbidden_is_inserted(attack, kind, variant, budget) -> None:
@@ -74,7 +74,7 @@ def test_the_budget_holds_and_nothing_forbidden_is_inserted(attack, kind, varian
             else:
                 assert isinstance(edit, TextEdit)
                 assert edit.start == edit.end  # an insertion
-        if variant == "paper":
+        if variant == "paper" or kind is Adaptive:
             inserted = [e.event.item.id for e in attempt.edits if isinstance(e, HistoryInsert)]
             assert len(inserted) == len(set(inserted))
     forbidden = {f"i{n}" for n in range(4, 9)}
@@ -224,6 +224,7 @@ def test_it_declares_what_it_does() -> None:
     assert info.id == "cheatagent"
     assert info.queries_per_request == 35 + 481
     assert NoTuning(catalog()).info.id == "cheatagent-no-tuning"
+    assert Adaptive(catalog()).info.id == "cheatagent-adaptive"
 
 
 def test_an_adaptive_search_says_nothing_twice_and_keeps_the_best(attack) -> None:
