@@ -101,14 +101,16 @@ def test_a_dry_run_asks_nothing_and_foretells_the_queries(
 ) -> None:
     info = {"honours": frozenset(honours), "instructions": {"rank": "Rank these films."}, "fingerprint": "v1"}
     target = Scripted(**info)
-    prepared = prepare({"dataset": dataset}, target=target)
+    blind = ["typos", "random-words", "random-items", "negation"]
+    config = {"dataset": dataset, "modules": {"quality": {}, "robustness": {"attacks": blind}}}
+    prepared = prepare(config, target=target)
     plan = dry_run(prepared, store)
     assert target.batches == []
     assert store.runs() == []
     assert plan.queries == sum(m.estimate.queries for m in plan.modules) > 0
     assert plan.prompt_tokens > plan.queries
     assert (plan.minutes, plan.usd) == (None, None)
-    run = run_audit({"dataset": dataset}, target=target, store=store)
+    run = run_audit(config, target=target, store=store)
     assert run.usage.queries == plan.queries == len(target.asked)
     again = dry_run(prepared, store)
     assert again.queries == 0

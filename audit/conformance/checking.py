@@ -187,7 +187,9 @@ def _checks(target: Recommender, task: Task, catalog: Catalog) -> Iterator[Check
     for name in registry.available("attacks"):
         try:
             plugin = registry.load("attacks", name, where="attacks")
-            known = {"catalog": catalog} if "catalog" in inspect.signature(plugin).parameters else {}
+            # An audit gives what it has; here it only matters that it will.
+            given = {"catalog": catalog, "popularity": dict.fromkeys(catalog, 1)}
+            known = {k: v for k, v in given.items() if k in inspect.signature(plugin).parameters}
             lacking = plugin(**known).info.lacking(info, task)
         except (ConfigError, TypeError, ValueError) as error:
             yield Check("attack", name, False, str(error))

@@ -28,6 +28,7 @@ from audit.modules.robustness.per_user import UserAttacks
 from audit.modules.robustness.promotion import GOALS, PROMOTION_METRICS, promotions
 from audit.modules.robustness.promotion import search_queries as promotion_queries
 from audit.modules.robustness.shilling import SHILLING_METRICS, shilling
+from audit.modules.robustness.shilling import search_queries as shilling_queries
 from audit.modules.robustness.universal import is_universal, universal
 from audit.modules.robustness.universal import search_queries as universal_queries
 
@@ -53,7 +54,20 @@ INFO = ModuleInfo(
     controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
 )
 
-DEFAULT_ATTACKS = ("typos", "random-words", "random-items", "negation")
+DEFAULT_ATTACKS = (
+    "typos",
+    "random-words",
+    "negation",
+    "random-items",
+    "profile-popular",
+    "history-dilution",
+    "genetic",
+    "keyword-stuffing",
+    "hidden-unicode",
+    "injection",
+)
+"""What is run when nothing is named: blind edits of wording, history and item text, and one search, the strongest of
+those that need no model of their own."""
 
 _OWN = ("budgets", "labels")
 """Options of an attack's block that are the module's, not the attack's."""
@@ -191,8 +205,9 @@ class Robustness:
         judges, budget = self._by_judge(context), max(self.budgets)
         return (
             self._user_attacks(context).search_queries(context)
-            + universal_queries(judges["universal"], context, budget=budget)
+            + universal_queries(judges["universal"], context, budget=budget) * len(_modes(self.labels))
             + promotion_queries(judges["promotion"], context, items=self.items, budget=budget)
+            + shilling_queries(judges["shilling"], context, items=self.items)
         )
 
     def run(self, context: Context) -> Output:
