@@ -15,7 +15,7 @@ from attacks.cheatagent import loading, prompts
 from attacks.cheatagent.agent import Agent, Candidate, Policy, Propose, Question, Reflect, Rule
 from attacks.cheatagent.plan import Plan, fit
 from attacks.cheatagent.slot import Slot, labels
-from attacks.places import Place, in_order, insertable, title_words
+from attacks.places import Place, in_order, insertable, insertion, title_words
 from attacks.positioning import Kinds, Variant, check_kinds, important_places, random_places
 from audit.attack import AttackInfo, Edits, Job, Probe, Search, Steps, ThreatModel
 from audit.edits import Edit, HistoryInsert, Zone
@@ -25,6 +25,9 @@ from audit.types import Item
 
 _POSITIONS = 35
 """Positioning queries of the released code on P5: 16 words of the template and up to 19 pairs of events."""
+
+_AGAIN = 3
+"""Positions are asked again where that costs at most one in so many of the queries that are left."""
 
 
 @dataclass(frozen=True)
@@ -155,18 +158,25 @@ class CheatAgent(Search):
         fill = self._filler(probe) if self.adaptive else None
         return (yield from important_places(probe, self.delta, edits=kinds, variant=self.variant, fill=fill))
 
-    def _filler(self, probe: Probe) -> Callable[[Place], str | Item]:
-        """Something harmless-looking to try at every place: the same random item, the same random word of a title."""
-        items = insertable(self.catalog, probe.avoid, probe.request)
+    def _filler(self, probe: Probe, taken: frozenset[str] = frozenset()) -> Callable[[Place], str | Item]:
+        """Something to try at every place: the same random item, the same random word of a title."""
+        items = insertable(self.catalog, probe.avoid | taken, probe.request)
         words = title_words(self.catalog.items_in_order) or ["and"]
         item = items[int(probe.rng.integers(len(items)))] if items else None
         word = words[int(probe.rng.integers(len(words)))]
         return lambda place: item if place.kind == "item" and item is not None else word
 
     def _one_by_one(self, places: Sequence[Place], probe: Probe) -> Generator[Any, Any, None]:
-        """The places in their order, each behind the winners of those before it; what is left is shared anew."""
+        """One insertion after the other, each behind the winners before it; what is left is shared anew.
+
+        Where the next one does most harm is asked again, for the places that positioning found: it may be the same.
+        """
         before: tuple[tuple[Place, Edit], ...] = ()
         for number, place in enumerate(places):
+            if before and probe.left > _AGAIN * len(places) * (len(places) - number):
+                fill = self._filler(probe, _items(before))
+                losses = yield [in_order([*before, (p, insertion(p, fill(p), probe.request))]) for p in places]
+                place = places[losses.index(max(losses))]
             plan = self._plan(probe.left // (len(places) - number), 1)
             if plan is None:
                 continue
@@ -184,8 +194,7 @@ class CheatAgent(Search):
 
     def _slot(self, place: Place, probe: Probe, before: tuple[tuple[Place, Edit], ...] = ()) -> Slot:
         prompt = prompts.for_place(place, probe.request, probe.loss_about, self.catalog)
-        taken = {edit.event.item.id for _, edit in before if isinstance(edit, HistoryInsert)}
-        question = Question(prompt, place.kind, probe.avoid | taken if place.kind == "item" else frozenset())
+        question = Question(prompt, place.kind, probe.avoid | _items(before) if place.kind == "item" else frozenset())
         return Slot(place, probe.request, question, before=before)
 
     def _learn(self, slots: Sequence[Slot], plan: Plan, probe: Probe) -> Generator[Any, Any, None]:
@@ -268,6 +277,10 @@ class CheatAgent(Search):
         for (slot, beam), values in zip(proposed, found, strict=True):
             slot.known.update((c.name, (c, loss)) for c, loss in zip(beam, values, strict=True))
         return found
+
+
+def _items(inserted: Sequence[tuple[Place, Edit]]) -> frozenset[str]:
+    return frozenset(edit.event.item.id for _, edit in inserted if isinstance(edit, HistoryInsert))
 
 
 @dataclass(frozen=True)
