@@ -14,6 +14,7 @@ from audit.types import Catalog
 
 if TYPE_CHECKING:
     from attacks.cheatagent.reader import Reader
+    from audit.targets.language_model import LanguageModel
 
 _MODEL = ("model", "gguf_file", "adapter", "revision", "dtype")
 _CHAT = ("model", "base_url", "api_key_env", "temperature", "max_tokens", "timeout_s")
@@ -59,7 +60,6 @@ def build(agent: object, catalog: Catalog) -> Agent:
 @lru_cache(maxsize=2)
 def _reader(model: str | None, options: tuple[tuple[str, Any], ...]) -> Reader:
     """A model, kept for the next attack that uses it: it is read only, so attacks do not disturb each other."""
-    from attacks.cheatagent import reader
     from audit.targets import weights
     from audit.targets.hf import language_model
 
@@ -67,4 +67,26 @@ def _reader(model: str | None, options: tuple[tuple[str, Any], ...]) -> Reader:
         from audit.targets.zoo import smollm2
 
         model = str(smollm2.folder())
-    return reader.read(language_model(weights.load(model, **dict(options))), prompts.SYSTEM)
+    return read(language_model(weights.load(model, **dict(options))), prompts.SYSTEM)
+
+
+def read(lm: LanguageModel, system: str = "") -> Reader:
+    """A reader for a model.
+
+    Raises:
+        ConfigError: the model does not write text from left to right.
+    """
+    from attacks.cheatagent.causal import CausalReader, PlainReader, agree
+    from attacks.cheatagent.seq2seq import Seq2SeqReader
+
+    config = lm.model.config
+    if getattr(config, "is_encoder_decoder", False):
+        return Seq2SeqReader(lm, system)
+    kinds = " ".join(config.architectures or ())
+    if "MaskedLM" in kinds or (not getattr(config, "is_decoder", True) and "bert" in str(config.model_type)):
+        raise ConfigError(
+            f"agent: a masked language model ({kinds or config.model_type}) writes no text; "
+            "give a causal or an encoder-decoder model"
+        )
+    packed, plain = CausalReader(lm, system), PlainReader(lm, system)
+    return packed if agree(packed, plain) else plain

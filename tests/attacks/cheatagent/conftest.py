@@ -28,7 +28,7 @@ def llama():
     """A causal reader, two layers, float32."""
     from tiny_lms import tiny_model, tiny_tokenizer
 
-    from attacks.cheatagent.reader import read
+    from attacks.cheatagent.loading import read
     from audit.targets.lm import CausalLM
 
     return read(CausalLM(tiny_model(), tiny_tokenizer()), "Be brief.")
@@ -41,7 +41,7 @@ def t5():
     from tiny_lms import tiny_tokenizer
     from transformers import T5Config, T5ForConditionalGeneration
 
-    from attacks.cheatagent.reader import read
+    from attacks.cheatagent.loading import read
     from audit.targets.seq2seq import Seq2SeqLM
 
     with torch.random.fork_rng():

@@ -13,7 +13,8 @@ from tiny_lms import tiny_tokenizer
 from tiny_models import model
 
 from attacks.cheatagent.agent import LMAgent, Propose, Question
-from attacks.cheatagent.reader import CausalReader, read
+from attacks.cheatagent.causal import CausalReader
+from attacks.cheatagent.loading import read
 from audit.errors import ConfigError
 from audit.targets.lm import CausalLM
 from audit.types import Catalog, Item
