@@ -73,7 +73,8 @@ def test_items_are_tied_to_the_catalogue_and_forbidden_ones_dropped() -> None:
     said = "1. Winter Garden Number 12\n2. Winter Garden Number 10\n3. A Film Not There\n4. winter garden number 30"
     with saying(said, "I cannot help with that.") as server:
         one = agent(server)
-        ((beams, none),) = one.together([[Propose(ITEM, (Told(),), 5), Propose(ITEM, (Told("x"),), 5)]])
+        ((beams,),) = one.together([[Propose(ITEM, (Told(),), 5)]])
+        ((none,),) = one.together([[Propose(ITEM, (Told("x"),), 5)]])
     assert names(beams) == [["i12", "i30"]]
     assert names(none) == [[]]
     assert (one.replies, one.unreadable) == (2, 1)
