@@ -178,6 +178,22 @@ def test_the_champion_is_compared_with_its_rivals_user_by_user(config: dict[str,
     assert not [f for f in run.findings if f.metric == "advantage"]  # no attack is its own rival
 
 
+def test_one_attack_runs_on_different_terms_under_names_of_its_own(config: dict[str, Any], store: Store) -> None:
+    attacks = {
+        "one-item": {"attack": "random-items", "items": 1, "budgets": [10]},
+        "three-items": {"attack": "random-items", "items": 3, "budgets": [10], "users": 25, "seeds": 2},
+    }
+    run = audited(config, Planted(config), store, attacks=attacks, champion=["three-items"])
+    one, three = (of(run, "ndcg_drop", attack=name) for name in attacks)
+    assert (one.n, three.n) == (40, 25)
+    assert three.params["seeds"] == 2
+    assert (of(run, "edits", attack="one-item").estimate, of(run, "edits", attack="three-items").estimate) == (1, 3)
+    gap = of(run, "advantage", attack="three-items", over="one-item")
+    assert gap.n == 25
+    assert gap.estimate > 0  # type: ignore[operator]
+    assert gap.p < 0.05  # type: ignore[operator]
+
+
 def test_a_dry_run_counts_the_search(config: dict[str, Any], store: Store) -> None:
     block = {"sequential": False, "attacks": {"random-items": {"budgets": [10]}}, "search_users": 20, "seeds": 2}
     prepared = prepare({**config, "modules": {"robustness": block}}, target=Planted(config))
@@ -191,7 +207,7 @@ def test_a_dry_run_counts_the_search(config: dict[str, Any], store: Store) -> No
         ({"budgets": [0]}, r"budgets: \[0\] must be true queries per user, each at least 1"),
         ({"budgets": []}, "budgets"),
         ({"attacks": {"random-items": {"budgets": [-1]}}}, r"attacks.random-items.budgets: \[-1\]"),
-        ({"labels": "gold"}, "labels: 'gold' must be known, free"),
+        ({"labels": "gold"}, "labels: 'gold' must be known, free, or both"),
         ({"seeds": 0}, "seeds: 0 must be at least 1"),
         ({"search_users": 0}, "search_users: 0 must be at least 1"),
         ({"attacks": {"random-items": {"group": 0}}}, "group: 0 must be at least 1"),

@@ -38,6 +38,7 @@ class Cell:
         budget: true queries per user; 0 for a single draw without any search.
         labels: see `Labels`; None where nothing is searched.
         seeds: how often it is run, with streams of their own.
+        users: most users that are searched; None for all.
     """
 
     name: str
@@ -46,6 +47,11 @@ class Cell:
     budget: int = 0
     labels: Labels | None = None
     seeds: int = 1
+    users: int | None = None
+
+    def size(self, users: int) -> int:
+        """How many of so many users it is run on."""
+        return min(users, self.users) if self.budget and self.users is not None else users
 
     @property
     def planned(self) -> bool:
@@ -173,29 +179,72 @@ def truth(relevant: frozenset[str], labels: Sequence[int], candidates: Sequence[
     return frozenset(item.id for item, label in zip(candidates or (), labels, strict=True) if label)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """On which terms an attack is run; what is None is the module's own.
+
+    Attributes:
+        budgets: true queries per user; it is run at each.
+        labels: modes of its searches.
+        seeds: runs of each.
+        users: most users that are searched.
+    """
+
+    budgets: Sequence[int] | None = None
+    labels: Sequence[Labels] | None = None
+    seeds: int | None = None
+    users: int | None = None
+
+    @classmethod
+    def read(cls, block: Mapping[str, Any], where: str, *, least: int) -> Terms:
+        """The terms in a block of options.
+
+        Args:
+            block: options; others than these four are left alone.
+            where: name of the block, for the error sentence.
+            least: the smallest budget.
+
+        Raises:
+            ValueError: one that cannot be meant.
+        """
+        modes: Any = block.get("labels")
+        modes = (modes,) if isinstance(modes, str) else modes
+        terms = cls(block.get("budgets"), modes, block.get("seeds"), block.get("users"))
+        if terms.budgets is not None:
+            budgets = list(terms.budgets) if isinstance(terms.budgets, Sequence) else [terms.budgets]
+            if not budgets or any(not isinstance(b, int) or b < least for b in budgets):
+                hint = "" if least == 0 else "; 0, a single draw, is for one attack: attacks: {NAME: {budgets: [0]}}"
+                raise ValueError(
+                    f"{where}budgets: {budgets} must be true queries per user, each at least {least}{hint}"
+                )
+            terms = replace(terms, budgets=budgets)
+        if terms.labels is not None and (not terms.labels or any(m not in ("known", "free") for m in terms.labels)):
+            raise ValueError(f"{where}labels: {', '.join(map(repr, terms.labels))} must be known, free, or both")
+        for option, value in (("seeds", terms.seeds), ("users", terms.users)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{where}{option}: {value} must be at least 1")
+        return terms
+
+
+TERMS = ("budgets", "labels", "seeds", "users")
+
+
 def plan_cells(
-    attacks: Mapping[str, tuple[Attack, Mapping[str, Any]]],
-    *,
-    budgets: Sequence[int],
-    own_budgets: Mapping[str, Sequence[int]],
-    labels: Sequence[Labels],
-    own_labels: Mapping[str, Sequence[Labels]],
-    seeds: int,
+    attacks: Mapping[str, tuple[Attack, Mapping[str, Any]]], terms: Terms, own: Mapping[str, Terms]
 ) -> list[Cell]:
     """Every cell, attacks in their order.
 
     Args:
         attacks: built attacks and their options, by name.
-        budgets: for attacks with a search.
-        own_budgets: by name, for attacks that have budgets of their own; a perturbation without is drawn once.
-        labels: modes of the searches.
-        own_labels: by name, for attacks that have modes of their own.
-        seeds: runs of each.
+        terms: of all; `users` None for every user.
+        own: by name, where an attack has terms of its own. A perturbation without budgets of its own is drawn once.
     """
     cells = []
     for name, (attack, options) in attacks.items():
-        chosen = own_budgets.get(name, (0,) if isinstance(attack, Perturbation) else tuple(budgets))
-        for budget in chosen:
-            for mode in own_labels.get(name, labels) if budget else (None,):
-                cells.append(Cell(name, attack, canonical_json(dict(options)), budget, mode, seeds))
+        mine = own.get(name, Terms())
+        blind = (0,) if isinstance(attack, Perturbation) else terms.budgets or ()
+        for budget in blind if mine.budgets is None else mine.budgets:
+            for mode in (mine.labels or terms.labels or ()) if budget else (None,):
+                seeds, users = mine.seeds or terms.seeds or 1, mine.users or terms.users
+                cells.append(Cell(name, attack, canonical_json(dict(options)), budget, mode, seeds, users))
     return cells

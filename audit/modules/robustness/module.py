@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from audit.modules.arms import benign, plan
 from audit.modules.base import Context, ModuleInfo, Output, build
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.advantage import advantages
-from audit.modules.robustness.cells import Labels, plan_cells
+from audit.modules.robustness.cells import TERMS, Labels, Terms, plan_cells
 from audit.modules.robustness.comparison import Compared, Comparison
 from audit.modules.robustness.costs import COST_METRICS
 from audit.modules.robustness.judging import judge
@@ -69,7 +69,7 @@ DEFAULT_ATTACKS = (
 """What is run when nothing is named: blind edits of wording, history and item text, and one search, the strongest of
 those that need no model of their own."""
 
-_OWN = ("budgets", "labels")
+_OWN = ("attack", *TERMS)
 """Options of an attack's block that are the module's, not the attack's."""
 
 
@@ -78,14 +78,15 @@ class Robustness:
     """The module.
 
     Attributes:
-        attacks: names, or a mapping of names to options. The options `budgets` and `labels` of one attack replace the
-            module's.
+        attacks: names, or a mapping of names to options. Among them `budgets`, `labels`, `seeds` and `users` (how many
+            are searched) replace the module's for this attack, and `attack` names the registered attack where the same
+            one is run twice with different options, under names of your own.
         budgets: true queries per user that each attack with a search may spend; it is run at each.
         labels: `free` (the adversary works against the target's own clean answer), `known` (it knows the true next
             items, as in the papers), or both.
         seeds: how often each attack is run; its findings are means over them, with the user as unit.
         search_users: how many users are searched; None for all.
-        champion: the attack that every other is compared with.
+        champion: the attack, or several, that every other is compared with.
         items: most items that attacks on the item side try to lift.
         examples: pieces of evidence kept per attack, worst first.
         sequential: whether an attack stops at a planned look once the policy can judge it. The looks share the error
@@ -97,7 +98,7 @@ class Robustness:
     labels: Labels | Sequence[Labels] = "free"
     seeds: int = 1
     search_users: int | None = 30
-    champion: str | None = "cheatagent"
+    champion: str | Sequence[str] | None = "cheatagent"
     items: int = 8
     examples: int = 50
     sequential: bool = True
@@ -105,22 +106,10 @@ class Robustness:
 
     def __post_init__(self) -> None:
         for name in self.attacks:
-            registry.load("attacks", name, where="modules.robustness.attacks")
-        for name, budgets in {"": self.budgets, **self._own_budgets}.items():
-            where = f"attacks.{name}.budgets" if name else "budgets"
-            wrong = [b for b in budgets if not isinstance(b, int) or b < (0 if name else 1)]
-            if wrong or not budgets:
-                raise ValueError(
-                    f"{where}: {list(budgets)} must be true queries per user, each at least {0 if name else 1}"
-                    + ("" if name else "; 0, a single draw, is for one attack: attacks: {NAME: {budgets: [0]}}")
-                )
-        for name, modes in {"": _modes(self.labels), **self._own_labels}.items():
-            if not modes or any(mode not in ("known", "free") for mode in modes):
-                where = f"attacks.{name}.labels" if name else "labels"
-                raise ValueError(f"{where}: {', '.join(map(repr, modes))} must be known, free, or a list of both")
-        for option, value in (("seeds", self.seeds), ("search_users", self.search_users), ("items", self.items)):
-            if value is not None and value < 1:
-                raise ValueError(f"{option}: {value} must be at least 1")
+            registry.load("attacks", self._plugin(name), where="modules.robustness.attacks")
+        _ = self._terms, self._own_terms  # read at once, so that a mistake is found before anything is asked
+        if self.items < 1:
+            raise ValueError(f"items: {self.items} must be at least 1")
 
     @property
     def info(self) -> ModuleInfo:
@@ -128,29 +117,33 @@ class Robustness:
         return INFO
 
     @cached_property
-    def _options(self) -> Mapping[str, Mapping[str, Any]]:
+    def _blocks(self) -> Mapping[str, Mapping[str, Any]]:
         if isinstance(self.attacks, Mapping):
-            blocks = {name: options or {} for name, options in self.attacks.items()}
-            return {name: {k: v for k, v in block.items() if k not in _OWN} for name, block in blocks.items()}
+            return {name: options or {} for name, options in self.attacks.items()}
         return {name: {} for name in self.attacks}
 
     @cached_property
-    def _own_budgets(self) -> Mapping[str, Sequence[int]]:
-        if not isinstance(self.attacks, Mapping):
-            return {}
-        return {name: options["budgets"] for name, options in self.attacks.items() if options and "budgets" in options}
+    def _options(self) -> Mapping[str, Mapping[str, Any]]:
+        return {name: {k: v for k, v in block.items() if k not in _OWN} for name, block in self._blocks.items()}
 
     @cached_property
-    def _own_labels(self) -> Mapping[str, tuple[Labels, ...]]:
-        if not isinstance(self.attacks, Mapping):
-            return {}
-        blocks = {name: options for name, options in self.attacks.items() if options and "labels" in options}
-        return {name: _modes(options["labels"]) for name, options in blocks.items()}
+    def _terms(self) -> Terms:
+        if self.search_users is not None and self.search_users < 1:
+            raise ValueError(f"search_users: {self.search_users} must be at least 1")
+        own = {"budgets": self.budgets, "labels": self.labels, "seeds": self.seeds}
+        return replace(Terms.read(own, "", least=1), users=self.search_users)
+
+    @cached_property
+    def _own_terms(self) -> Mapping[str, Terms]:
+        return {name: Terms.read(block, f"attacks.{name}.", least=0) for name, block in self._blocks.items()}
+
+    def _plugin(self, name: str) -> str:
+        return str(self._blocks[name].get("attack", name))
 
     def _attack(self, name: str, context: Context) -> Attack:
         if name not in self._built:
             where = f"modules.robustness.attacks.{name}"
-            factory = registry.load("attacks", name, where=where)
+            factory = registry.load("attacks", self._plugin(name), where=where)
             known: dict[str, object] = {"catalog": context.dataset.catalog}
             # Anybody can see what is popular; an attack that wants to know it has a parameter of that name.
             if "popularity" in inspect.signature(factory).parameters:
@@ -180,15 +173,7 @@ class Robustness:
             for name, attack in self._by_judge(context)["user"].items()
             if attack.info.lacking(context.info, context.task) is None
         }
-        cells = plan_cells(
-            able,
-            budgets=self.budgets,
-            own_budgets=self._own_budgets,
-            labels=_modes(self.labels),
-            own_labels=self._own_labels,
-            seeds=self.seeds,
-        )
-        return UserAttacks(cells, self.search_users, self.sequential, self.examples)
+        return UserAttacks(plan_cells(able, self._terms, self._own_terms), self.sequential, self.examples)
 
     def plan(self, context: Context) -> list[Ask]:
         """Clean requests, benign controls, and every attack that needs no search.
@@ -205,7 +190,7 @@ class Robustness:
         judges, budget = self._by_judge(context), max(self.budgets)
         return (
             self._user_attacks(context).search_queries(context)
-            + universal_queries(judges["universal"], context, budget=budget) * len(_modes(self.labels))
+            + universal_queries(judges["universal"], context, budget=budget) * len(self._terms.labels or ())
             + promotion_queries(judges["promotion"], context, items=self.items, budget=budget)
             + shilling_queries(judges["shilling"], context, items=self.items)
         )
@@ -234,9 +219,9 @@ class Robustness:
                 card.skip("flip_rate", attack.info.title, reason, attack=name)
         attacks = self._user_attacks(context)
         done = attacks.run(comparison, controls, card, output)
-        if self.champion is not None:
-            advantages(self.champion, attacks.cells, done, comparison, card)
-        for labels in _modes(self.labels):
+        for champion in [self.champion] if isinstance(self.champion, str) else self.champion or ():
+            advantages(champion, attacks.cells, done, comparison, card)
+        for labels in self._terms.labels or ():
             universal(
                 judges["universal"],
                 context,
@@ -249,7 +234,3 @@ class Robustness:
             )
         promotions(judges["promotion"], context, card, output, items=self.items, examples=examples, budget=budget)
         shilling(judges["shilling"], context, card, output, items=self.items, examples=examples)
-
-
-def _modes(labels: Labels | Sequence[Labels]) -> tuple[Labels, ...]:
-    return (labels,) if isinstance(labels, str) else tuple(labels)

@@ -22,26 +22,18 @@ class UserAttacks:
 
     Attributes:
         cells: in the order in which they are reported.
-        search_users: most users that a search is run on; None for all.
         sequential: whether a cell stops at a planned look once the policy can judge it.
         examples: pieces of evidence kept per attack.
     """
 
     cells: Sequence[Cell]
-    search_users: int | None
     sequential: bool
     examples: int
 
-    def users(self, cell: Cell, context: Context) -> int:
-        """How many users a cell is run on."""
-        searched = self.search_users if cell.budget and self.search_users is not None else len(context.cases)
-        return min(searched, len(context.cases))
-
     def search_queries(self, context: Context) -> int:
         """Most queries of the cells with a search, their answers before and after counted."""
-        return sum(
-            cell.seeds * self.users(cell, context) * (cell.budget + 2) for cell in self.cells if not cell.planned
-        )
+        users = len(context.cases)
+        return sum(cell.seeds * cell.size(users) * (cell.budget + 2) for cell in self.cells if not cell.planned)
 
     def run(
         self, comparison: Comparison, controls: Mapping[str, Compared], card: ReportCard, output: Output
@@ -54,7 +46,7 @@ class UserAttacks:
         context = comparison.context
         done: dict[str, Compared] = {}
         cards: dict[str, ReportCard] = {}
-        planned = {cell.id: self._looks(self.users(cell, context), context.level) for cell in self.cells}
+        planned = {cell.id: self._looks(cell.size(len(context.cases)), context.level) for cell in self.cells}
         for round_ in range(max((len(p) for p in planned.values()), default=0)):
             open_ = [cell for cell in self.cells if cell.id not in cards]
             asks = [a for cell in open_ for a in cell.foreseen(context, planned[cell.id][round_].n)]
