@@ -74,8 +74,8 @@ class Genetic(Search):
             id="genetic",
             title="Genetic search of words and items (GA)",
             why="It needs no model and no skill; only somebody who may ask often.",
-            reference="Baseline GA of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3; tournaments "
-            "and crossover of sets as in Goldberg and Deb, 1991, and Radcliffe, 1992",
+            reference="Baseline GA of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3; here "
+            "with tournaments and crossover of sets",
             threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
             needs=NEEDS,
             severity="medium",

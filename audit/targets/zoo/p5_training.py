@@ -8,7 +8,6 @@ training from scratch cheap, and they train the decoder on every length of prefi
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from audit.data.splits import leave_one_out
-from audit.errors import TargetError
+from audit.targets.zoo import checkpoint
 from audit.targets.zoo.p5_indexing import make
 from audit.targets.zoo.p5_model import Hyper, P5Net, save
 from audit.targets.zoo.p5_vocabulary import REFUSALS, SEEN, WISHES, Vocabulary, pieces, trained_words
@@ -112,12 +109,12 @@ def train(
         words = trained_words(sorted({genre for kinds in genres for genre in kinds}))
         net = P5Net(Vocabulary(codes, hyper.buckets, words), hyper)
         optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
-        done, loss = _resume(out / _CHECKPOINT, net, optimizer, label)
+        done, loss = checkpoint.read(out / _CHECKPOINT, net, optimizer, label, what="p5")
         for epoch in range(done, hyper.epochs):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
             torch.manual_seed(seed * 10_007 + epoch + 1)
             loss = _epoch(net, optimizer, users, genres, epoch, np.random.default_rng([seed, 1, epoch]))
-            _checkpoint(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
+            checkpoint.write(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
             if progress is not None:
                 progress(epoch + 1, hyper.epochs, loss)
     net.set_unknown_words(seed)
@@ -260,31 +257,3 @@ def _schedule(step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 1 - (1 - _FLOOR) * (step - warm) / max(steps - warm, 1)
-
-
-def _checkpoint(file: Path, net: P5Net, optimizer: torch.optim.Optimizer, label: str, epoch: int, loss: float) -> None:
-    tensors = {f"net.{name}": value.clone() for name, value in net.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
-    partial = file.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"label": label, "epoch": str(epoch), "loss": repr(loss)})
-    partial.replace(file)  # atomic: a kill leaves the last whole checkpoint
-
-
-def _resume(file: Path, net: P5Net, optimizer: torch.optim.Optimizer, label: str) -> tuple[int, float]:
-    """Epochs already done and the loss of the last one, after loading them into `net` and `optimizer`."""
-    if not file.is_file():
-        return 0, math.nan
-    with safe_open(file, framework="pt") as opened:
-        metadata = opened.metadata()
-    if metadata["label"] != label:
-        raise TargetError(f"train p5: {file} belongs to another training; delete it or name another folder")
-    tensors = load_file(file)
-    net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["epoch"]), float(metadata["loss"])

@@ -22,6 +22,7 @@ from torch.nn import functional
 from audit.data.dataset import Dataset, FloatArray, IntArray
 from audit.data.splits import leave_one_out
 from audit.errors import TargetError
+from audit.targets.zoo import checkpoint
 from audit.targets.zoo.protocol import gains, hits, leave_one_out_ranks
 
 Progress = Callable[[int, int, float], None]
@@ -169,12 +170,12 @@ def train(
         torch.manual_seed(seed)
         net = SASRecNet(len(dataset.catalog), hyper)
         optimizer = torch.optim.Adam(net.parameters(), lr=hyper.rate)
-        done, loss = _resume(out / _CHECKPOINT, net, optimizer, label)
+        done, loss = checkpoint.read(out / _CHECKPOINT, net, optimizer, label, what="sasrec")
         for epoch in range(done, hyper.epochs):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
             torch.manual_seed(seed * 10_007 + epoch + 1)
             loss = _epoch(net, optimizer, sequences, np.random.default_rng([seed, epoch]))
-            _checkpoint(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
+            checkpoint.write(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
             if progress is not None:
                 progress(epoch + 1, hyper.epochs, loss)
     metrics = {"loss": loss}
@@ -203,38 +204,6 @@ def _epoch(
         optimizer.step()
         total, count = total + loss.item() * int(known.sum()), count + int(known.sum())
     return total / count
-
-
-def _checkpoint(
-    file: Path, net: SASRecNet, optimizer: torch.optim.Optimizer, label: str, epoch: int, loss: float
-) -> None:
-    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
-    partial = file.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"label": label, "epoch": str(epoch), "loss": repr(loss)})
-    partial.replace(file)  # atomic: a kill leaves the last whole checkpoint
-
-
-def _resume(file: Path, net: SASRecNet, optimizer: torch.optim.Optimizer, label: str) -> tuple[int, float]:
-    """Epochs already done and the loss of the last one, after loading them into `net` and `optimizer`."""
-    if not file.is_file():
-        return 0, math.nan
-    from safetensors import safe_open
-
-    with safe_open(file, framework="pt") as opened:
-        metadata = opened.metadata()
-    if metadata["label"] != label:
-        raise TargetError(f"train sasrec: {file} belongs to another training; delete it or name another folder")
-    tensors = load_file(file)
-    net.load_state_dict({name[4:]: value for name, value in tensors.items() if name.startswith("net.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["epoch"]), float(metadata["loss"])
 
 
 def save(net: SASRecNet, items: Sequence[str], out: Path) -> None:
