@@ -1,7 +1,7 @@
 """`make attack-table`: every attack on one target in one table, with paired intervals against the null.
 
-Runs the audits `examples/audits/attack-table-*.yaml`, or goes on with those that were stopped: the store keeps what
-each search had found, so that the command can be given again at any time. Writes `docs/attacks/table.md`.
+Runs the audits named below, or goes on with those that were stopped: the store keeps what each search had found, so
+that the command can be given again at any time. Writes `docs/attacks/table.md`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from audit.runner import begin, execute, prepare, resume
 from audit.store import Store
 
 ROOT = Path(__file__).parents[1]
-AUDITS = ("attack-table-p5", "attack-table-tallrec")
+TABLES = {"P5": ("agents-p5", "rivals-p5"), "TALLRec": ("agents-tallrec",)}
+"""Audits by the target whose table they make, in `examples/audits`."""
 PAGE = ROOT / "docs" / "attacks" / "table.md"
 _START, _END = "<!-- written by `make attack-table` -->", "<!-- end -->"
 
@@ -40,44 +41,40 @@ def _say(progress: Progress) -> None:
         print(f"{progress.label}: {progress.usage.queries:,} queries so far", file=sys.stderr, flush=True)
 
 
-def table(run: Run) -> Iterator[str]:
-    """The attacks of a run as Markdown: what they cost the target, above which floor, and at which price."""
-    rank = any(f.metric == "asr" for f in run.findings)
+def table(target: str, runs: Sequence[Run]) -> Iterator[str]:
+    """The attacks on one target as Markdown: what they cost it, above which floor, and at which price."""
+    findings = list({f.id: f for run in reversed(runs) for f in run.findings}.values())
+    rank = any(f.metric == "asr" for f in findings)
     main, what = ("asr", "relative drop of NDCG@10 (ASR)") if rank else ("flip_rate", "right decisions turned wrong")
-    usage = run.usage
-    yield f"### {run.record.target.get('name')}"
+    queries = sum(r.usage.queries + r.usage.reused for r in runs)
+    yield f"## {target}"
     yield ""
     yield (
-        f"{len(run.store.values(run.id, _first(run))) or '?'} users, {usage.queries:,} true queries, "
-        f"{usage.seconds / 60:.0f} minutes of the target's own time. Value: {what}, with its interval at 95 %. "
-        "Effect: what lies above a benign change of the same kind on the same users. Last column: by how much the "
-        "champion takes more from the same users than this attack (NDCG, or share of right decisions); * where "
-        "Holm-adjusted p < .05."
+        f"{queries:,} questions. Value: {what}, with its interval at 95 %. Effect: what lies above a benign change of "
+        "the same kind on the same users. Last column: by how much a champion takes more from the same users than this "
+        "attack (NDCG, or share of right decisions), with its interval; * where Holm-adjusted p < .05."
     )
     yield ""
     extra = "" if rank else "AUC lost, effect | "
-    yield f"| attack | labels | budget | value | effect | {extra}queries | edits | champion takes more by |"
-    yield "|---|---|---:|---:|---:|---:|---:|---:|" + ("" if rank else "---:|")
-    found = [f for f in run.findings if f.metric == main and "attack" in f.params and f.estimate is not None]
+    yield f"| attack | labels | budget | users × seeds | value | effect | {extra}queries | edits | champion takes more |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|---|" + ("" if rank else "---:|")
+    found = [f for f in findings if f.metric == main and "attack" in f.params and f.estimate is not None]
     for f in sorted(found, key=lambda f: (int(f.params.get("budget") or 0), -(f.effect or 0.0))):
         key = {k: f.params.get(k) for k in ("attack", "budget", "labels")}
-        auc = _of(run.findings, "auc_drop", key)
+        auc = _of(findings, "auc_drop", key)
         cells = [
             f.title.split(":")[0].split(",")[0],
             str(f.params.get("labels") or "–"),
             str(f.params.get("budget") or 0),
+            f"{f.n} × {f.params.get('seeds', 1)}",
             _span(f.estimate, f.ci),
             _span(f.effect, f.effect_ci),
             *([] if rank else [_span(auc.effect, auc.effect_ci) if auc else "–"]),
-            *(_plain(_of(run.findings, metric, key)) for metric in ("queries", "edits")),
-            _advantage(run.findings, key),
+            *(_plain(_of(findings, metric, key)) for metric in ("queries", "edits")),
+            _advantage(findings, key),
         ]
         yield "| " + " | ".join(cells) + " |"
     yield ""
-
-
-def _first(run: Run) -> str:
-    return next((f.id for f in run.findings if f.params.get("control") == "repeat" and f.metric == "rbo_loss"), "")
 
 
 def _plain(finding: Finding | None) -> str:
@@ -102,8 +99,9 @@ def _advantage(findings: Sequence[Finding], key: dict[str, object]) -> str:
             and mode
             and f.estimate is not None
         ):
+            by = f.title.split(":")[0].split(",")[0]
             star = "*" if f.p_adjusted is not None and f.p_adjusted < 0.05 else ""
-            said.append(f"{_span(f.estimate, f.ci)}{star}")
+            said.append(f"{by} {_span(f.estimate, f.ci)}{star}")
     return "; ".join(said) or "–"
 
 
@@ -113,11 +111,10 @@ def _span(value: float | None, ci: tuple[float, float] | None) -> str:
 
 def main() -> int:
     """Run what is missing, and write the page."""
-    names = sys.argv[1:] or AUDITS
-    parts: list[str] = []
     with Store() as store:
-        for name in names:
-            parts += table(finished(name, store))
+        parts = [
+            line for target, names in TABLES.items() for line in table(target, [finished(n, store) for n in names])
+        ]
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(_START)
     after = rest.split(_END)[1]
