@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from audit.findings import Finding
 from audit.policy import by_severity
 from audit.report import words
-from audit.report.view import RunView, named
+from audit.report.view import PARTS, RunView, named
 from audit.text import clip, count, interval, listed, number, one_line, percent, rounded_up
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def summary(view: RunView) -> list[Remark]:
         ("Does it use the history?", _history(findings)),
         ("How noisy is it?", _noise(findings)),
         ("Which attack hurts most?", _attacks(findings)),
+        ("Can a seller lift an item?", _lifted(findings)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),
@@ -204,6 +205,8 @@ _HARM = ("asr", "auc_drop", "uauc_drop", "ndcg_drop", "flip_rate")
 
 def _attacks(findings: Sequence[Finding]) -> str:
     attacks = [f for f in findings if f.params.get("attack") and f.effect is not None and f.effect_ci is not None]
+    # An adversary who knows what the user will choose is a bound from the laboratory, not somebody to fear.
+    attacks = [f for f in attacks if f.params.get("labels") != "known"] or attacks
     if not attacks:
         return ""
     tried = len({f.params["attack"] for f in attacks})
@@ -233,6 +236,21 @@ def _attacks(findings: Sequence[Finding]) -> str:
         )
     parts.append(_broken(findings))
     return _sentences(parts)
+
+
+def _lifted(findings: Sequence[Finding]) -> str:
+    whole = [f for f in findings if f.metric == "psr" and f.effect is not None and not set(f.params) & set(PARTS)]
+    if not whole:
+        return ""
+    worst = max(whole, key=lambda f: f.effect or 0.0)
+    shown = (
+        f"“{_attack(worst)}” puts its item before {percent(worst.estimate or 0.0)} of the users who would not have "
+        f"seen it; harmless text of the same length does so for {percent(worst.floor or 0.0)}"
+    )
+    if worst.effect_ci and worst.effect_ci[0] > 0:
+        return _sentences([f"Yes: {shown}"])
+    tried = count(len({f.params["attack"] for f in whole}), "kind") + " of planted text"
+    return _sentences([f"None of {tried} is shown to do more than harmless text", f"The largest estimate: {shown}"])
 
 
 def _broken(findings: Sequence[Finding]) -> str:

@@ -229,6 +229,8 @@ def _arm(finding: Finding) -> str:
     return " ".join(str(p[name]) for name in ("attack", "defense", "budget", "labels") if p.get(name) is not None)
 
 
+PARTS = ("family", "field", "style", "carrier", "position", "channel", "stratum")
+"""Params of findings about a part of what an attack tried; the matrix shows the whole."""
 _COSTS = ("queries", "edits", "text_similarity", "odd_characters")
 _PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cost", "control")
 
@@ -290,7 +292,7 @@ def _matrix(rows: Sequence[Row]) -> Matrix | None:
     for row in rows:
         p = row.finding.params
         name = p.get("attack") or p.get("control")
-        if not name or p.get("over") or row.finding.metric.endswith("_at"):
+        if not name or p.get("over") or row.finding.metric.endswith("_at") or any(p.get(part) for part in PARTS):
             continue
         place = (not p.get("attack"), _arm(row.finding) or str(name))
         defended = f", defended by {p['defense']}" if p.get("defense") else ""
@@ -319,6 +321,14 @@ _METRIC_ORDER = (
     "gain_rate",
     "rbo_loss",
     "jaccard_loss",
+    "psr",
+    "exposure_lift",
+    "rank_gain",
+    "collateral",
+    "leak_rate",
+    "target_hr_lift",
+    "prediction_shift",
+    "shilling_detection_auc",
     "invalid_rate",
     *_COSTS,
 )

@@ -61,6 +61,16 @@ _MEANINGS: dict[str, str] = {
     "rbo_loss": "How far the order of the answer moves, with most weight on the first places: 0 is the same list, 1 "
     "shares nothing.",
     "jaccard_loss": "The share of recommended items that are exchanged, whatever their order.",
+    "psr": "Promotion success rate: among users who would not have been shown the item, the share who are shown it "
+    "once its text is planted.",
+    "exposure_lift": "How many more users are shown the item, as a share of all users, once its text is planted.",
+    "rank_gain": "How far up the item moves in a list, as a share of the list.",
+    "collateral": "What users lose who came for something else, once one item's text is planted.",
+    "leak_rate": "How often the target tells what its instruction says.",
+    "target_hr_lift": "How many more users are recommended the pushed item after fake users were learned from.",
+    "prediction_shift": "How far the score of the pushed item moves after fake users were learned from, in the "
+    "target's own unit.",
+    "shilling_detection_auc": "How well one simple statistic tells the fake users from real ones: 1 always, 0.5 never.",
     "advantage": "How much more this attack takes from the same users than a rival with the same budget. If it is not "
     "above 0, the cleverness is not worth its cost.",
     "queries": "True questions the search asked the target, per user; the same question twice counts once.",
@@ -82,6 +92,14 @@ _SHORT: dict[str, str] = {
     "rbo_loss": "Order moved",
     "jaccard_loss": "Items exchanged",
     "invalid_rate": "Unreadable",
+    "psr": "Promoted (PSR)",
+    "exposure_lift": "Exposure gained",
+    "rank_gain": "Rank gained",
+    "collateral": "Others lose",
+    "leak_rate": "Leaks",
+    "target_hr_lift": "Pushed item HR",
+    "prediction_shift": "Score shift",
+    "shilling_detection_auc": "Fakes told (AUC)",
     "queries": "Queries",
     "edits": "Edits per user",
     "text_similarity": "Text kept",
@@ -103,7 +121,7 @@ _FRAMEWORKS = {
 
 def is_rate(metric: str) -> bool:
     """Whether a value of this metric is a share that people say in percent."""
-    return metric.endswith("_rate") or metric in {"hr", "asr"}
+    return metric.endswith("_rate") or metric in {"hr", "asr", "psr"}
 
 
 def meaning(finding: Finding) -> str:
