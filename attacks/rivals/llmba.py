@@ -9,10 +9,10 @@ from string import Template
 
 import numpy as np
 
-from attacks.insertions import NEEDS, ZONES, Draft, Insertion, check_counts, distinct, end_places, written
-from attacks.language import Write, check_folder, plain, writer
 from attacks.places import insertable
 from attacks.positioning import Kinds, check_kinds
+from attacks.rivals.insertions import NEEDS, ZONES, Draft, Insertion, check_counts, distinct, end_places, written
+from attacks.rivals.language import Write, check_folder, plain, writer
 from audit.attack import AttackInfo, Job, Probe, Search, Steps, ThreatModel
 from audit.edits import read_text
 from audit.grounding import Grounder

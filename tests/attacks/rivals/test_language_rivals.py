@@ -14,10 +14,10 @@ import pytest
 from helpers import catalog
 from planted import WORDED, attack, brittle, drop
 
-from attacks import language, llmba, masked_fill
-from attacks.language import CausalFiller, Gap, MaskedFiller, Write, Writer, plain
-from attacks.llmba import LLMBA
-from attacks.masked_fill import MaskedFill
+from attacks.rivals import language, llmba, masked_fill
+from attacks.rivals.language import CausalFiller, Gap, MaskedFiller, Write, Writer, plain
+from attacks.rivals.llmba import LLMBA
+from attacks.rivals.masked_fill import MaskedFill
 from audit.attack import Goal, Objective, Search
 from audit.edits import HistoryInsert, TextEdit, apply
 from audit.errors import ConfigError

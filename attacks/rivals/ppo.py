@@ -9,10 +9,10 @@ from itertools import islice
 
 import numpy as np
 
-from attacks.insertions import NEEDS, ZONES, Draft, Insertion, Stock, check_counts, written
 from attacks.places import Place, title_words
-from attacks.policy import Choices, Learner, hashed_item, hashed_word, place_features
 from attacks.positioning import Kinds, check_kinds, places
+from attacks.rivals.insertions import NEEDS, ZONES, Draft, Insertion, Stock, check_counts, written
+from attacks.rivals.policy import Choices, Learner, hashed_item, hashed_word, place_features
 from audit.attack import AttackInfo, Attempt, Job, Objective, Probe, Search, Steps, ThreatModel
 from audit.attack.feedback import UNREADABLE
 from audit.target import Recommender

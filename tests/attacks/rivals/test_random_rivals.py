@@ -11,10 +11,10 @@ import pytest
 from helpers import Scripted, catalog, request, requests
 from planted import READS, TRUTH, WORDED, attack, brittle, drop
 
-from attacks.genetic import Genetic
-from attacks.policy import Choices, Learner
-from attacks.ppo import PPO
-from attacks.rpgp import Rpgp
+from attacks.rivals.genetic import Genetic
+from attacks.rivals.policy import Choices, Learner
+from attacks.rivals.ppo import PPO
+from attacks.rivals.rpgp import Rpgp
 from audit.attack import Goal, Objective, Search
 from audit.edits import HistoryInsert, TextEdit, apply
 from audit.errors import ConfigError

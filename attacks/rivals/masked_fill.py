@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal, get_args
 
-from attacks.insertions import check_counts
-from attacks.language import Gap, check_folder, filler
 from attacks.places import Place, in_order
 from attacks.positioning import important_places
+from attacks.rivals.insertions import check_counts
+from attacks.rivals.language import Gap, check_folder, filler
 from audit.attack import AttackInfo, Edits, Job, Probe, Search, Steps, ThreatModel
 from audit.attack.feedback import UNREADABLE
 from audit.edits import TextEdit, Zone, read_text
@@ -42,7 +42,7 @@ class MaskedFill(Search):
         words: most words that are attacked (3 in CheatAgent).
         candidates: most fillings tried for one gap (50 in the paper).
         masked_lm: a local folder with any Hugging Face masked language model; without one a causal model fills, see
-            `attacks.language.CausalFiller`.
+            `attacks.rivals.language.CausalFiller`.
         agent: folder of that causal model; SmolLM2 by default.
     """
 

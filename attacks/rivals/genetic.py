@@ -9,7 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from attacks.insertions import (
+from attacks.places import Place, title_words
+from attacks.positioning import Kinds, check_kinds, places
+from attacks.rivals.insertions import (
     NEEDS,
     ZONES,
     Draft,
@@ -22,8 +24,6 @@ from attacks.insertions import (
     item_ids,
     written,
 )
-from attacks.places import Place, title_words
-from attacks.positioning import Kinds, check_kinds, places
 from audit.attack import AttackInfo, Probe, Search, Steps, ThreatModel
 from audit.errors import ConfigError
 

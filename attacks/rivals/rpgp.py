@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from attacks.insertions import NEEDS, ZONES, Stock, check_counts, distinct, written
 from attacks.places import title_words
 from attacks.positioning import Kinds, Variant, check_kinds, important_places
+from attacks.rivals.insertions import NEEDS, ZONES, Stock, check_counts, distinct, written
 from audit.attack import AttackInfo, Probe, Search, Steps, ThreatModel
 
 
