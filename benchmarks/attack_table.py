@@ -56,7 +56,7 @@ def table(target: str, runs: Sequence[Run]) -> Iterator[str]:
     )
     yield ""
     extra = "" if rank else "AUC lost, effect | "
-    yield f"| attack | labels | budget | users × seeds | value | effect | {extra}queries | edits | champion takes more |"
+    yield f"| attack | labels | budget | users × seeds | value | effect | {extra}queries | edits | champion ahead by |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---|" + ("" if rank else "---:|")
     found = [f for f in findings if f.metric == main and "attack" in f.params and f.estimate is not None]
     for f in sorted(found, key=lambda f: (int(f.params.get("budget") or 0), -(f.effect or 0.0))):

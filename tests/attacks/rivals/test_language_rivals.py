@@ -24,7 +24,7 @@ from audit.errors import ConfigError
 from audit.target import Input
 from audit.types import Catalog
 
-sys.path.append(str(Path(__file__).parents[1] / "targets"))
+sys.path.append(str(Path(__file__).parents[2] / "targets"))
 
 MODES = ("BAE-R", "BAE-I", "BAE-R/I", "BAE-R+I")
 
