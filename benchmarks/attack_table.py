@@ -90,16 +90,10 @@ def _advantage(findings: Sequence[Finding], key: dict[str, object]) -> str:
     """The champion's advantage over this attack, at this budget (a blind rival: at each of the champion's)."""
     said = []
     for f in findings:
-        same = key["budget"] is None or f.params.get("budget") == key["budget"]
+        same = f.params.get("over") == key["attack"] and f.params.get("over_budget") == (key["budget"] or 0)
         mode = key["labels"] is None or f.params.get("labels") == key["labels"]
-        if (
-            f.metric == "advantage"
-            and f.params.get("over") == key["attack"]
-            and same
-            and mode
-            and f.estimate is not None
-        ):
-            by = f.title.split(":")[0].split(",")[0]
+        if f.metric == "advantage" and same and mode and f.estimate is not None:
+            by = str(f.params["attack"])
             star = "*" if f.p_adjusted is not None and f.p_adjusted < 0.05 else ""
             said.append(f"{by} {_span(f.estimate, f.ci)}{star}")
     return "; ".join(said) or "–"

@@ -180,16 +180,20 @@ def test_the_champion_is_compared_with_its_rivals_user_by_user(config: dict[str,
 
 def test_one_attack_runs_on_different_terms_under_names_of_its_own(config: dict[str, Any], store: Store) -> None:
     attacks = {
-        "one-item": {"attack": "random-items", "items": 1, "budgets": [10]},
+        "one-item": {"attack": "random-items", "items": 1, "budgets": [0, 10]},
         "three-items": {"attack": "random-items", "items": 3, "budgets": [10], "users": 25, "seeds": 2},
     }
     run = audited(config, Planted(config), store, attacks=attacks, champion=["three-items"])
-    one, three = (of(run, "ndcg_drop", attack=name) for name in attacks)
+    one, three = (of(run, "ndcg_drop", attack=name, budget=10) for name in attacks)
     assert (one.n, three.n) == (40, 25)
     assert three.params["seeds"] == 2
-    assert (of(run, "edits", attack="one-item").estimate, of(run, "edits", attack="three-items").estimate) == (1, 3)
-    gap = of(run, "advantage", attack="three-items", over="one-item")
+    assert (
+        of(run, "edits", attack="one-item", budget=10).estimate,
+        of(run, "edits", attack="three-items").estimate,
+    ) == (1, 3)
+    gap = of(run, "advantage", attack="three-items", over="one-item", over_budget=10)
     assert gap.n == 25
+    assert len({f.id for f in run.findings}) == len(run.findings)
     assert gap.estimate > 0  # type: ignore[operator]
     assert gap.p < 0.05  # type: ignore[operator]
 

@@ -43,7 +43,8 @@ def _advantage(ours: Cell, rival: Cell, done: Mapping[str, Compared], comparison
     rank = stage.context.task == "rank"
     valid = stage.ranks.valid if rank else stage.scores.valid
     title = f"{ours.title}: more lost than under {rival.title}"
-    params = {"attack": ours.name, "over": rival.name, **ours.params}
+    # The same rival may stand here twice, drawn once and as a search: two findings, two identities.
+    params = {"attack": ours.name, "over": rival.name, "over_budget": rival.budget, **ours.params}
     if valid.sum() < 2:
         card.skip("advantage", title, "fewer than two clean answers could be read", **params)
         return
