@@ -17,7 +17,7 @@ def textattack() -> None:
     load()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small_wordnet(textattack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of assets whose WordNet holds a handful of synonyms."""
     folder = tmp_path_factory.mktemp("wordnet")
