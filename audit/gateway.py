@@ -24,7 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from audit.errors import BudgetExhausted, RecAuditError, TargetError, TargetUnavailable
 from audit.store import RunUsage, Store
-from audit.target import CountsTokens, Recommender, TargetInfo, describe
+from audit.target import CountsTokens, Randomised, Recommender, TargetInfo, describe
 from audit.targets.wrap import check_answers, failed
 from audit.types import Answer, Request, Usage
 
@@ -39,7 +39,8 @@ _WINDOW = 2048
 class Ask:
     """One question: a request, and which repeat of it is meant.
 
-    Repeats are true repeats: repeat 1 of a request is asked again, never answered from repeat 0.
+    Repeats are true repeats: repeat 1 of a request is asked again, never answered from repeat 0. For a target that
+    draws at random the repeat is the draw.
     """
 
     request: Request
@@ -112,6 +113,16 @@ class Retry:
     give_up_after: int = 5
 
 
+@dataclass
+class _Ledger:
+    """What a run has spent, shared by all doors of the run."""
+
+    usage: RunUsage
+    spent_before: float
+    started: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Gateway:
     """Asks a target on behalf of one run."""
 
@@ -128,6 +139,7 @@ class Gateway:
         eager: bool = False,
         version: str | None = None,
         progress: Callable[[Progress], None] | None = None,
+        ledger: _Ledger | None = None,
     ) -> None:
         """Open the door.
 
@@ -143,6 +155,7 @@ class Gateway:
             version: the owner's word that equal versions answer alike; lets answers be reused across runs for a target
                 without a fingerprint.
             progress: called after every batch.
+            ledger: what the run has spent, where it has another door already; see `behind`.
         """
         self.target = target
         self.info: TargetInfo = describe(target)
@@ -151,18 +164,39 @@ class Gateway:
         self.budget = budget
         self.price = price
         self.retry = retry or Retry()
+        self._ceiling = max_concurrency
         self.max_concurrency = max_concurrency if self.info.concurrent else 1
         self.eager = eager
         self.progress = progress
         identity = self.info.fingerprint or (f"{self.info.name}@{version}" if version else f"run:{run}")
         self._scope = hashlib.sha256(identity.encode()).hexdigest()
-        self._usage = store.usage(run)
-        self._started = time.monotonic()
-        self._spent_before = self._usage.seconds
+        if ledger is None:
+            spent = store.usage(run)
+            ledger = _Ledger(spent, spent.seconds)
+        self._ledger = ledger
         self._failed_in_a_row = 0
         self._flights: dict[str, Future[Answer]] = {}
         self.coalesced = 0  # questions answered by a call that another thread had already made
         self._lock = threading.Lock()
+
+    def behind(self, target: Recommender) -> Gateway:
+        """The door to another target of the same run, such as this one behind a defense: one store, one budget."""
+        return Gateway(
+            target,
+            self.store,
+            self.run,
+            budget=self.budget,
+            price=self.price,
+            retry=self.retry,
+            max_concurrency=self._ceiling,
+            eager=self.eager,
+            progress=self.progress,
+            ledger=self._ledger,
+        )
+
+    @property
+    def _usage(self) -> RunUsage:
+        return self._ledger.usage
 
     # Planning -----------------------------------------------------------------------------------------------------
 
@@ -295,13 +329,14 @@ class Gateway:
 
     def _charge(self, answers: Sequence[Answer]) -> None:
         total = sum((a.usage for a in answers), Usage())
-        with self._lock:
-            self._usage = replace(
-                self._usage,
-                queries=self._usage.queries + len(answers),
-                prompt_tokens=self._usage.prompt_tokens + total.prompt_tokens,
-                completion_tokens=self._usage.completion_tokens + total.completion_tokens,
-                seconds=self._usage.seconds + total.seconds,
+        with self._ledger.lock:
+            usage = self._ledger.usage
+            self._ledger.usage = replace(
+                usage,
+                queries=usage.queries + len(answers),
+                prompt_tokens=usage.prompt_tokens + total.prompt_tokens,
+                completion_tokens=usage.completion_tokens + total.completion_tokens,
+                seconds=usage.seconds + total.seconds,
             )
 
     def _check_budget(self, requests: Sequence[Request]) -> None:
@@ -314,7 +349,7 @@ class Gateway:
             completion = usage.completion_tokens + per_query * len(requests)
             limits.append(("tokens", prompt + completion, budget.tokens))
             limits.append(("usd", self.price.of(prompt, completion), budget.usd))
-        elapsed = self._spent_before + time.monotonic() - self._started
+        elapsed = self._ledger.spent_before + time.monotonic() - self._ledger.started
         limits.append(("minutes", elapsed / 60, budget.minutes))
         for name, would_be, limit in limits:
             if limit is not None and would_be > limit:
@@ -342,14 +377,14 @@ class Gateway:
                     batch = next(waiting, None)
                     if batch is None:
                         break
-                    requests = [distinct[k].request for k in batch]
+                    asks = [distinct[k] for k in batch]
                     in_flight = [distinct[k].request for other in flying.values() for k in other]
                     try:
-                        self._check_budget([*in_flight, *requests])
+                        self._check_budget([*in_flight, *(a.request for a in asks)])
                     except BudgetExhausted as error:
                         stop = error
                         break
-                    flying[pool.submit(self._call, requests, limiter)] = batch
+                    flying[pool.submit(self._call, asks, limiter)] = batch
                 if not flying:
                     break
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
@@ -365,20 +400,26 @@ class Gateway:
         if stop is not None:
             raise stop
 
-    def _recommend(self, requests: Sequence[Request]) -> object:
+    def _recommend(self, asks: Sequence[Ask]) -> object:
         """Ask; where foreign code raises, find the request it fails on, so that only that one is lost."""
+        requests = [a.request for a in asks]
         try:
+            if isinstance(self.target, Randomised):
+                return self.target.recommend_draws(requests, [a.repeat for a in asks])
             return self.target.recommend(requests)
         except RecAuditError:
             raise
         except Exception as error:  # whatever foreign code raises is the outcome of the request that caused it
-            if len(requests) == 1:
+            if len(asks) == 1:
                 return [failed(error)]
-            halves = requests[: len(requests) // 2], requests[len(requests) // 2 :]
-            return [answer for half in halves for answer in check_answers(half, self._recommend(half))]
+            found: list[Answer] = []
+            for half in (asks[: len(asks) // 2], asks[len(asks) // 2 :]):
+                found += check_answers([a.request for a in half], self._recommend(half))
+            return found
 
-    def _call(self, requests: Sequence[Request], limiter: _Adaptive) -> list[Answer]:
+    def _call(self, asks: Sequence[Ask], limiter: _Adaptive) -> list[Answer]:
         """Ask the target once, with retries; a batch that fails for good becomes counted errors."""
+        requests = [a.request for a in asks]
 
         def pause(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
@@ -400,7 +441,7 @@ class Gateway:
         )
         started = time.perf_counter()
         try:
-            answers = check_answers(requests, retrying(self._recommend, requests), name=self.info.name)
+            answers = check_answers(requests, retrying(self._recommend, asks), name=self.info.name)
         except TargetUnavailable as error:
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self.retry.give_up_after:
@@ -432,7 +473,11 @@ class _Door:
         return self._gateway.info
 
     def recommend(self, requests: Sequence[Request]) -> Sequence[Answer]:
-        return self._gateway.ask([Ask(r) for r in requests], label=self._label, lean=True)
+        return self.recommend_draws(requests, [0] * len(requests))
+
+    def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> Sequence[Answer]:
+        asks = [Ask(r, draw) for r, draw in zip(requests, draws, strict=True)]
+        return self._gateway.ask(asks, label=self._label, lean=True)
 
 
 class _Adaptive:

@@ -29,13 +29,16 @@ from audit.store import Store, default_location, versions
 from audit.target import Input, Recommender, TargetInfo, describe
 from audit.targets.replica import info_to_dict
 from audit.targets.replicas import LOOKAHEAD, Replicas
-from audit.types import Case, Task
+from audit.types import Case, Request, Task
 
 if TYPE_CHECKING:
     from audit.data.dataset import Dataset
 
 DEFAULT_CANDIDATES = 20
 """Candidates per ranking request for targets that cannot rank a whole catalogue."""
+
+VALIDATION_USERS = 200
+"""Users beyond those under audit whose clean requests may be used to set thresholds."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -277,18 +280,26 @@ def dry_run(prepared: Prepared, store: Store) -> Plan:
 
 
 def make_cases(
-    config: AuditConfig, dataset: Dataset, info: TargetInfo, task: Task
+    config: AuditConfig, dataset: Dataset, info: TargetInfo, task: Task, *, more: int = 0
 ) -> tuple[list[Case], Mapping[str, Any]]:
     """Draw the users and build their requests, with the target's own instruction.
 
+    Args:
+        config: how many users, and what of them is shown.
+        dataset: where they come from.
+        info: of the target.
+        task: what is asked.
+        more: how many users beyond those, for whatever must not be fitted on the users under audit.
+
     Returns:
-        The cases, and how they were made.
+        The cases, and how they were made. The further users follow the others, which they do not change.
     """
     from audit.data.cases import both_classes, ranking_cases, scoring_cases
 
     data = config.dataset
     rng = generator(config.seed, "cases")
     users = data.count(config.profile)
+    users = None if users is None else users + more
     if task == "score":
         history = data.history or 10
         cases = scoring_cases(dataset, users=users, targets=data.targets, rng=rng, history=history)
@@ -394,6 +405,12 @@ def _context(gateway: Gateway, prepared: Prepared, policy: Policy) -> Context:
 
         return fit_anchors(prepared.dataset)
 
+    @cache
+    def validation() -> Sequence[Request]:
+        under_audit = {case.unit for case in prepared.cases}
+        cases, _ = make_cases(prepared.config, prepared.dataset, gateway.info, prepared.task, more=VALIDATION_USERS)
+        return tuple(case.request for case in cases if case.unit not in under_audit)
+
     def settled(findings: Sequence[Finding]) -> bool:
         # A failure decides, whatever else is open; a pass needs every judged finding.
         return overall(policy.judge(findings)) in {"fail", "pass"}
@@ -407,5 +424,6 @@ def _context(gateway: Gateway, prepared: Prepared, policy: Policy) -> Context:
         level=prepared.config.level,
         protocol=prepared.protocol,
         anchors=anchors,
+        validation=validation,
         settled=settled,
     )

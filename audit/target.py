@@ -64,6 +64,7 @@ class TargetInfo:
         batch_size: how many requests it takes at once; None for any number.
         concurrent: whether several calls may be in flight at once (remote endpoints).
         remote: whether a call leaves this machine.
+        randomised: whether it draws its answers at random by design; then it is `Randomised`.
     """
 
     name: str
@@ -78,6 +79,7 @@ class TargetInfo:
     batch_size: int | None = None
     concurrent: bool = False
     remote: bool = False
+    randomised: bool = False
 
 
 @runtime_checkable
@@ -214,11 +216,21 @@ class Retrains(Protocol):
         ...
 
 
-class Defense(Protocol):
-    """Wraps a Recommender so that it withstands something. A defended target is a target."""
+@runtime_checkable
+class Randomised(Protocol):
+    """A target that draws its answers at random by design, such as a vote over random copies.
 
-    def protect(self, target: Recommender) -> Recommender:
-        """The defended target."""
+    Which draw is meant is part of the question, so that a run can be repeated: equal requests and draws give equal
+    answers, and different draws are independent.
+    """
+
+    def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> Sequence[Answer]:
+        """As `recommend`, which is draw 0.
+
+        Args:
+            requests: what is asked.
+            draws: per request, which draw of its answer is wanted, from 0.
+        """
         ...
 
 

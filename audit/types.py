@@ -317,31 +317,48 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Usage:
-    """What an answer cost. Tokens are 0 where the target does not count them; seconds are wall time."""
+    """What an answer cost.
+
+    Attributes:
+        prompt_tokens: read; 0 where the target does not count them.
+        completion_tokens: written; 0 where the target does not count them.
+        seconds: wall time.
+        calls: asks of a model behind the answer, for targets that ask another one; 0 where nobody counted.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    calls: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.seconds + other.seconds,
+            self.calls + other.calls,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible form."""
-        return {
+        """JSON-compatible form; calls are left out where nobody counted them."""
+        data: dict[str, Any] = {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "seconds": self.seconds,
         }
+        if self.calls:
+            data["calls"] = self.calls
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Usage:
         """Inverse of `to_dict`."""
-        return cls(data.get("prompt_tokens", 0), data.get("completion_tokens", 0), data.get("seconds", 0.0))
+        return cls(
+            data.get("prompt_tokens", 0),
+            data.get("completion_tokens", 0),
+            data.get("seconds", 0.0),
+            data.get("calls", 0),
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ same question asked twice by one adversary is one query), and holds every attack
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from audit.attack.attempt import Attempt, Step, stealth
 from audit.attack.feedback import UNREADABLE, Feedback, feedback_for
 from audit.attack.threat import AttackInfo, Objective
 from audit.edits import Edit, apply
-from audit.target import Recommender, TargetInfo, describe
+from audit.target import Randomised, Recommender, TargetInfo, describe
 from audit.types import Answer, Catalog, Request
 
 Edits = tuple[Edit, ...]
@@ -268,13 +268,13 @@ class Hunt:
                 self._asker[asks[-1].digest] = reader
         return asks
 
-    def answer(self, asked: Sequence[str], answers: dict[str, Answer]) -> None:
-        """Take the answers, and go on; a search that can ask no more ends with the best it has seen."""
+    def answer(self, asked: Sequence[str], answers: Mapping[str, Sequence[Answer]]) -> None:
+        """Take the answers, one per draw, and go on; a search that can ask no more ends with the best it has seen."""
         tried: Sequence[Edits] = self.waiting if isinstance(self.waiting, Sequence) else ()
         for digest in asked:
             self.probe.spent += 1
             self._when[digest] = self.probe.spent
-            self._memory[digest] = self._asker[digest].loss(answers[digest])
+            self._memory[digest] = _mean([self._asker[digest].loss(answer) for answer in answers[digest]])
         losses = []
         starved = False
         for edits, asks in zip(tried, self._asks, strict=True):
@@ -306,9 +306,22 @@ def drive(hunts: Sequence[Hunt], target: Recommender) -> None:
             continue
         wanted = [hunt.questions() for hunt in open_]
         batch = {digest: request for questions in wanted for digest, request in questions.items()}
-        answers = dict(zip(batch, target.recommend(list(batch.values())) if batch else (), strict=True))
+        draws = max(hunt.probe.objective.draws for hunt in open_)
+        answers = dict(zip(batch, _drawn(target, list(batch.values()), draws), strict=True))
         for hunt, questions in zip(open_, wanted, strict=True):
             hunt.answer(list(questions), answers)
+
+
+def _drawn(target: Recommender, requests: Sequence[Request], draws: int) -> list[Sequence[Answer]]:
+    """Per request its answers: one, or as many draws as are wanted of a target that answers at random."""
+    if not requests:
+        return []
+    if draws == 1 or not isinstance(target, Randomised):
+        return [(answer,) for answer in target.recommend(requests)]
+    answers = target.recommend_draws(
+        [r for r in requests for _ in range(draws)], [draw for _ in requests for draw in range(draws)]
+    )
+    return [answers[i : i + draws] for i in range(0, len(answers), draws)]
 
 
 def _work(hunts: Sequence[Hunt]) -> None:

@@ -72,12 +72,16 @@ class Objective:
         label_free: whether the adversary does not know `relevant` and works against the target's own clean answer, as
             everybody outside a laboratory must.
         item_id: for `promote`, the item to raise.
+        draws: over how many draws of a target that answers at random the adversary averages its loss (expectation over
+            the randomness of a defense: Athalye et al., "Obfuscated Gradients Give a False Sense of Security", ICML
+            2018). All draws of one question count as one true query.
     """
 
     goal: Goal
     relevant: tuple[frozenset[str], ...] = ()
     item_id: str | None = None
     label_free: bool = False
+    draws: int = 1
 
 
 @dataclass(frozen=True)

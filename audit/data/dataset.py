@@ -7,7 +7,7 @@ the only order there is. Every sort in `audit.data` is stable for that reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -182,6 +182,17 @@ class Dataset:
             return self
         more = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"rating": "float64", "time": "float64"})
         return replace(self, interactions=pd.concat([self.interactions, more], ignore_index=True))
+
+    def without_users(self, users: Collection[str]) -> Dataset:
+        """The same without these users' interactions and attributes.
+
+        Raises:
+            DataError: nothing would be left.
+        """
+        kept = self.interactions[~self.interactions["user"].isin(users)].reset_index(drop=True)
+        return replace(
+            self, interactions=kept, users={user: known for user, known in self.users.items() if user not in users}
+        )
 
     @cached_property
     def digest(self) -> str:

@@ -58,6 +58,8 @@ class Context:
         level: coverage of intervals.
         protocol: how the cases were made, for the params of findings.
         anchors: trivial recommenders fitted on the training part, by name.
+        validation: clean requests of users who are not under audit, made like the cases: for what must be fitted or
+            have its threshold set on others. Empty where every user is under audit.
         settled: whether the policy can already judge these findings, so that no further case need be asked.
     """
 
@@ -69,6 +71,7 @@ class Context:
     level: float = 0.95
     protocol: Mapping[str, Any] = field(default_factory=dict)
     anchors: Callable[[], Mapping[str, Recommender]] = dict
+    validation: Callable[[], Sequence[Request]] = tuple
     settled: Callable[[Sequence[Finding]], bool] = lambda _: False
 
     @property
@@ -124,6 +127,21 @@ class Module(Protocol):
     def run(self, context: Context) -> Output:
         """Ask and conclude. Findings come back without verdicts: those are the policy's to give."""
         ...
+
+
+def provided(factory: Callable[..., Any], context: Context) -> dict[str, object]:
+    """What a plugin wants to know of the data, by the names of its factory's parameters.
+
+    `catalog`; `popularity`, which anybody can see; `dataset`, the log without the users under audit; `validation`,
+    clean requests of other users.
+    """
+    sources: Mapping[str, Callable[[], object]] = {
+        "catalog": lambda: context.dataset.catalog,
+        "popularity": lambda: context.dataset.popularity,
+        "dataset": lambda: context.dataset.without_users({case.unit for case in context.cases}),
+        "validation": context.validation,
+    }
+    return {name: give() for name, give in sources.items() if name in inspect.signature(factory).parameters}
 
 
 def build(factory: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> Any:  # noqa: ANN401 - any plugin

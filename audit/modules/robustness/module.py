@@ -6,7 +6,6 @@ Who is attacked decides how an attack is judged: one user's answers (`per_user`)
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +16,7 @@ from audit.attack import Attack
 from audit.attack.shilling import Shilling
 from audit.gateway import Ask
 from audit.modules.arms import benign, plan
-from audit.modules.base import Context, ModuleInfo, Output, build
+from audit.modules.base import Context, ModuleInfo, Output, build, provided
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.advantage import advantages
 from audit.modules.robustness.cells import TERMS, Labels, Terms, plan_cells
@@ -144,11 +143,7 @@ class Robustness:
         if name not in self._built:
             where = f"modules.robustness.attacks.{name}"
             factory = registry.load("attacks", self._plugin(name), where=where)
-            known: dict[str, object] = {"catalog": context.dataset.catalog}
-            # Anybody can see what is popular; an attack that wants to know it has a parameter of that name.
-            if "popularity" in inspect.signature(factory).parameters:
-                known["popularity"] = context.dataset.popularity
-            options = {**known, **self._options[name]}
+            options = {**provided(factory, context), **self._options[name]}
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
 
