@@ -44,6 +44,7 @@ class Evidence:
         after_repeat: which repeat of `after` is meant.
         edits: from the clean request to the edited one.
         note: what the numbers of this case were.
+        before_repeat: which repeat of `before` is meant, as the store numbers them (`audit.gateway`).
     """
 
     case: str
@@ -53,6 +54,7 @@ class Evidence:
     after_repeat: int = 0
     edits: tuple[Edit, ...] = ()
     note: str = ""
+    before_repeat: int = 0
 
     @property
     def id(self) -> str:
@@ -60,8 +62,8 @@ class Evidence:
         return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible form, without the id."""
-        return {
+        """JSON-compatible form, without the id; a first repeat before is left out."""
+        data: dict[str, Any] = {
             "case": self.case,
             "title": self.title,
             "before": self.before,
@@ -70,6 +72,9 @@ class Evidence:
             "edits": [edit_data.to_dict(e) for e in self.edits],
             "note": self.note,
         }
+        if self.before_repeat:
+            data["before_repeat"] = self.before_repeat
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evidence:
@@ -82,6 +87,7 @@ class Evidence:
             after_repeat=data.get("after_repeat", 0),
             edits=tuple(edit_data.from_dict(e) for e in data.get("edits", ())),
             note=data.get("note", ""),
+            before_repeat=data.get("before_repeat", 0),
         )
 
 

@@ -31,6 +31,9 @@ from audit.types import Answer, Request, Usage
 _CHUNK = 64
 """Requests per stored batch when the target sets no batch size: small enough that a kill loses little."""
 
+_REPEATS = 10_000
+"""Repeats that one door can have; those of the next are numbered behind them."""
+
 _WINDOW = 2048
 """Questions that a stream holds in memory at once."""
 
@@ -140,6 +143,7 @@ class Gateway:
         version: str | None = None,
         progress: Callable[[Progress], None] | None = None,
         ledger: _Ledger | None = None,
+        door: int = 0,
     ) -> None:
         """Open the door.
 
@@ -156,6 +160,7 @@ class Gateway:
                 without a fingerprint.
             progress: called after every batch.
             ledger: what the run has spent, where it has another door already; see `behind`.
+            door: number of this door within the run.
         """
         self.target = target
         self.info: TargetInfo = describe(target)
@@ -174,13 +179,19 @@ class Gateway:
             spent = store.usage(run)
             ledger = _Ledger(spent, spent.seconds)
         self._ledger = ledger
+        self._door = door
         self._failed_in_a_row = 0
         self._flights: dict[str, Future[Answer]] = {}
         self.coalesced = 0  # questions answered by a call that another thread had already made
         self._lock = threading.Lock()
 
-    def behind(self, target: Recommender) -> Gateway:
-        """The door to another target of the same run, such as this one behind a defense: one store, one budget."""
+    def behind(self, target: Recommender, door: int) -> Gateway:
+        """The door to another target of the same run, such as this one behind a defense: one store, one budget.
+
+        Args:
+            target: what is behind it.
+            door: its number within the run, from 1; the same in a resumed run.
+        """
         return Gateway(
             target,
             self.store,
@@ -192,7 +203,12 @@ class Gateway:
             eager=self.eager,
             progress=self.progress,
             ledger=self._ledger,
+            door=door,
         )
+
+    def stored_repeat(self, repeat: int) -> int:
+        """The number under which the store knows a repeat: within a run, request and number name one answer."""
+        return self._door * _REPEATS + repeat
 
     @property
     def _usage(self) -> RunUsage:
@@ -250,7 +266,10 @@ class Gateway:
             for batch, answers in self._answered(batches, distinct):
                 self.store.put_answers(
                     self.run,
-                    [(k, distinct[k].request, distinct[k].repeat, a) for k, a in zip(batch, answers, strict=True)],
+                    [
+                        (k, distinct[k].request, self.stored_repeat(distinct[k].repeat), a)
+                        for k, a in zip(batch, answers, strict=True)
+                    ],
                     bodies=not lean,
                 )
                 found.update(zip(batch, answers, strict=True))

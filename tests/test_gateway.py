@@ -517,3 +517,38 @@ def test_a_stream_asks_only_as_far_as_it_is_read(store: Store, monkeypatch: pyte
     stream = gateway(target, store).stream(Ask(r) for r in requests(300))
     next(stream)
     assert len(target.asked) == 64
+
+
+# Several doors -------------------------------------------------------------------------------------------------------
+
+
+def test_doors_of_one_run_share_store_and_budget_and_keep_their_answers_apart(store: Store) -> None:
+    front = gateway(Scripted(fingerprint="bare"), store, budget=Budget(queries=5))
+    back = front.behind(Scripted(lambda _: Answer(outcome="refused"), fingerprint="defended"), 1)
+    bare, defended = front.ask(asks(2)), back.ask(asks(2))
+    assert [a.outcome for a in [*bare, *defended]] == ["ok", "ok", "refused", "refused"]
+    assert front.usage().queries == 4
+    # Request and number name one answer of the run, whichever door it came through.
+    digest = asks(1)[0].request.digest
+    stored = store.answers_to(front.run, [digest])
+    assert stored[digest, front.stored_repeat(0)].outcome == "ok"
+    assert stored[digest, back.stored_repeat(0)].outcome == "refused"
+    with pytest.raises(BudgetExhausted, match=r"budget\.queries"):
+        back.ask(asks(4))
+    with pytest.raises(BudgetExhausted, match=r"budget\.queries"):
+        front.ask(asks(4))
+
+
+class Drawing(Scripted):
+    """Names its draw."""
+
+    def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> list[Answer]:
+        return [Answer((Ranked(None, f"draw {draw}"),)) for draw in draws]
+
+
+def test_a_target_that_draws_is_told_which_draw_is_meant(store: Store) -> None:
+    door = gateway(Drawing(randomised=True), store)
+    answers = door.ask([Ask(request(), repeat) for repeat in (2, 0, 2)])
+    assert [a.ranked[0].title for a in answers] == ["draw 2", "draw 0", "draw 2"]
+    through = door.recommender().recommend_draws([request()], [4])  # type: ignore[attr-defined]
+    assert through[0].ranked[0].title == "draw 4"

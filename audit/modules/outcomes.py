@@ -102,8 +102,8 @@ class ScoreOutcomes:
 
     @property
     def right(self) -> Bools:
-        """(rows,) whether the yes/no decision at one half agrees with the label."""
-        right: Bools = (self.scores > 0.5) == (self.labels == 1)
+        """(rows,) whether the yes/no decision at one half agrees with the label; a decision never made is not right."""
+        right: Bools = self.rows & ((self.scores > 0.5) == (self.labels == 1))
         return right
 
 

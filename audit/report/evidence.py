@@ -142,7 +142,7 @@ def _exhibit(
 ) -> Exhibit:
     first = requests.get(piece.before or "")
     second = requests.get(piece.after or "")
-    before = answers.get((piece.before, 0)) if piece.before else None
+    before = answers.get((piece.before, piece.before_repeat)) if piece.before else None
     after = answers.get((piece.after, piece.after_repeat)) if piece.after else None
     k = first.k if first is not None else 10
     return Exhibit(

@@ -34,10 +34,12 @@ from audit.stats.sample_sizes import (
 )
 from audit.stats.sequential import Look, looks
 from audit.stats.significance import benjamini_hochberg, holm, mcnemar_exact, paired_permutation
+from audit.stats.thresholds import Threshold, threshold_at_fpr
 
 __all__ = [
     "Interval",
     "Look",
+    "Threshold",
     "auc",
     "auc_interval",
     "benjamini_hochberg",
@@ -62,6 +64,7 @@ __all__ = [
     "relative_drop",
     "required_n_mean",
     "required_n_rate",
+    "threshold_at_fpr",
     "uauc",
     "uauc_interval",
     "wilson",

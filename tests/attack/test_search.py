@@ -310,3 +310,41 @@ def test_history_edits_count_as_what_they_are() -> None:
 
     (attempt,) = run(brittle(), steps)
     assert (attempt.stealth.edits, attempt.stealth.similarity) == (2, 1.0)
+
+
+class Drawing(Scripted):
+    """Shows its first candidate last in every third draw, and in all draws once i9 is in the history."""
+
+    def __init__(self) -> None:
+        super().__init__(reveals=SEES, randomised=True)
+        self.draws: list[int] = []
+
+    def recommend(self, requests: Any) -> list[Answer]:
+        return self.recommend_draws(requests, [0] * len(requests))
+
+    def recommend_draws(self, requests: Any, draws: Any) -> list[Answer]:
+        self.draws += draws
+        answers = []
+        for asked, draw in zip(requests, draws, strict=True):
+            upset = draw % 3 == 0 or any(event.item.id == "i9" for event in asked.user.history)
+            items = asked.candidates or ()
+            scores = {item.id: (-9.0 if upset and n == 0 else -float(n)) for n, item in enumerate(items)}
+            answers.append(Answer(tuple(Ranked(item.id, item.title, scores[item.id]) for item in items)))
+        return answers
+
+
+@pytest.mark.parametrize(("draws", "settles_on"), [(1, "i8"), (6, "i9")])
+def test_an_adversary_who_averages_over_draws_is_not_fooled_by_a_lucky_one(draws: int, settles_on: str) -> None:
+    # In draw 0 both inserts look alike, and the first that was tried is kept.
+    def steps(probe: Probe) -> Steps:
+        yield [insert("i8")]
+        yield [insert("i9")]
+        return None
+
+    target = Drawing()
+    objective = Objective(Goal.DEGRADE, (LIKED,), draws=draws)
+    rng = np.random.default_rng(0)
+    (attempt,) = Scheme(catalog(), steps=steps).run(target, [request()], objective, 10, rng)
+    assert attempt.edits == insert(settles_on)
+    assert attempt.queries == 2  # all draws of one question are one query
+    assert set(target.draws) == set(range(draws))

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+from world import make_world
 
 from audit.data.dataset import Dataset
 from audit.errors import DataError
@@ -73,3 +74,15 @@ def test_liked_needs_a_threshold_and_a_rating() -> None:
 def test_an_unknown_user_is_named() -> None:
     with pytest.raises(DataError, match="user 'z' has no interactions"):
         tiny([("u", "a", 4, 1)]).events("z")
+
+
+def test_users_can_be_left_out_of_a_log() -> None:
+    world = make_world(users=12)
+    gone = set(world.user_ids[:3])
+    rest = world.without_users(gone)
+    assert set(rest.user_ids) == set(world.user_ids) - gone
+    assert not gone & set(rest.users)
+    assert rest.events(rest.user_ids[0]) == world.events(rest.user_ids[0])
+    assert sum(rest.popularity.values()) < sum(world.popularity.values())
+    with pytest.raises(DataError, match="no other user is left"):
+        world.without_users(set(world.user_ids))

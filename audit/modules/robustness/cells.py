@@ -39,6 +39,7 @@ class Cell:
         labels: see `Labels`; None where nothing is searched.
         seeds: how often it is run, with streams of their own.
         users: most users that are searched; None for all.
+        draws: of a randomised target, over which the search averages its loss (`Objective.draws`).
     """
 
     name: str
@@ -48,6 +49,7 @@ class Cell:
     labels: Labels | None = None
     seeds: int = 1
     users: int | None = None
+    draws: int = 1
 
     def size(self, users: int) -> int:
         """How many of so many users it is run on."""
@@ -104,19 +106,21 @@ class Cell:
     def attacked(self, context: Context, n: int) -> Compared:
         """The attack on the first n cases."""
         stage = context.head(n)
-        draws: list[tuple[Arm, list[Answer], Sequence[Found]]]
-        if self.planned:
-            draws = [(arm.head(n), arm.head(n).answers(stage), ()) for arm in self.arms(context)]
-        else:
-            draws = []
-            for seed in range(self.seeds):
-                found = self._found(context, n, seed)
-                arm = Arm(self.id, self.title, tuple(f.edits for f in found), repeat=_FRESH)
-                draws.append((arm, arm.answers(stage), found))
         made = [
-            Compared(arm, answers, tuple(found), params=self.params, attack=self.name) for arm, answers, found in draws
+            Compared(arm, arm.answers(stage), found, params=self.params, attack=self.name)
+            for arm, found in self.crafted(context, n)
         ]
         return replace(made[0], more=tuple(made[1:]))
+
+    def crafted(self, context: Context, n: int) -> list[tuple[Arm, tuple[Found, ...]]]:
+        """The edits for the first n cases, one arm per seed, and for a search what it came to."""
+        if self.planned:
+            return [(arm.head(n), ()) for arm in self.arms(context)]
+        searched = []
+        for seed in range(self.seeds):
+            found = tuple(self._found(context, n, seed))
+            searched.append((Arm(self.id, self.title, tuple(f.edits for f in found), repeat=_FRESH), found))
+        return searched
 
     def at(self, context: Context, compared: Compared, queries: int) -> list[list[Answer]]:
         """Per seed, the answers to the best edits that the search had seen after so many true queries."""
@@ -142,7 +146,7 @@ class Cell:
         cases = context.cases[:n]
         goal = Goal.FLIP if context.task == "score" else Goal.DEGRADE
         relevant = tuple(truth(case.relevant, case.labels, case.request.candidates) for case in cases)
-        objective = Objective(goal, relevant, label_free=self.labels == "free")
+        objective = Objective(goal, relevant, label_free=self.labels == "free", draws=self.draws)
         target = context.gateway.recommender(self.title)
         requests = [case.request for case in cases]
         rng = self._rng(context, seed)
@@ -150,7 +154,7 @@ class Cell:
         if isinstance(self.attack, Search):
             attempts = self.attack.run(target, requests, objective, self.budget, rng, skip=done)
         else:
-            rest = Objective(goal, relevant[done:], label_free=objective.label_free)
+            rest = replace(objective, relevant=relevant[done:])
             attempts = self.attack.run(target, requests[done:], rest, self.budget, rng)
         unsaved = 0
         for attempt in attempts:
@@ -168,7 +172,10 @@ class Cell:
         return found
 
     def _key(self, context: Context, seed: int) -> str:
-        parts = [self.name, self.options, self.budget, self.labels, seed, context.seed, context.info.fingerprint]
+        target = context.info.fingerprint or context.info.name
+        parts = [self.name, self.options, self.budget, self.labels, seed, context.seed, target]
+        if self.draws > 1:
+            parts.append(self.draws)
         return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 

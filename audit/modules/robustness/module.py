@@ -1,7 +1,8 @@
 """The robustness module: benign controls, then attacks, each with paired intervals above its floor.
 
 Who is attacked decides how an attack is judged: one user's answers (`per_user`), all users by the same words
-(`universal`), an item's place in everybody's list (`promotion`), or what a refitted target learns (`shilling`).
+(`universal`), an item's place in everybody's list (`promotion`), or what a refitted target learns (`shilling`). Where
+defenses are named, each is set against the attacks on one user's answers (`defended`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from typing import Any
 from audit import registry
 from audit.attack import Attack
 from audit.attack.shilling import Shilling
+from audit.defense import Defense
 from audit.gateway import Ask
 from audit.modules.arms import benign, plan
 from audit.modules.base import Context, ModuleInfo, Output, build, provided
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.advantage import advantages
-from audit.modules.robustness.cells import TERMS, Labels, Terms, plan_cells
+from audit.modules.robustness.cells import TERMS, Cell, Labels, Terms, plan_cells
 from audit.modules.robustness.comparison import Compared, Comparison
 from audit.modules.robustness.costs import COST_METRICS
+from audit.modules.robustness.defended import MATRIX_METRICS, MatrixTerms, matrix
+from audit.modules.robustness.defended import search_queries as matrix_queries
 from audit.modules.robustness.judging import judge
 from audit.modules.robustness.per_user import UserAttacks
 from audit.modules.robustness.promotion import GOALS, PROMOTION_METRICS, promotions
@@ -49,6 +53,7 @@ INFO = ModuleInfo(
         *COST_METRICS,
         *PROMOTION_METRICS,
         *SHILLING_METRICS,
+        *MATRIX_METRICS,
     ),
     controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
 )
@@ -71,6 +76,12 @@ those that need no model of their own."""
 _OWN = ("attack", *TERMS)
 """Options of an attack's block that are the module's, not the attack's."""
 
+_MATRIX_EXAMPLES = 5
+"""Most pieces of evidence per pair of attack and defense."""
+
+_OWN_OF_DEFENSE = ("defense",)
+"""Options of a defense's block that are the module's, not the defense's."""
+
 
 @dataclass(frozen=True)
 class Robustness:
@@ -87,6 +98,10 @@ class Robustness:
         search_users: how many users are searched; None for all.
         champion: the attack, or several, that every other is compared with.
         items: most items that attacks on the item side try to lift.
+        defenses: names, or a mapping of names to options, to be set against the attacks on one user's answers. Among
+            the options `defense` names the registered defense where the same one is tried twice with different options,
+            under names of your own.
+        matrix: on which terms that is done, by name; see `MatrixTerms`.
         examples: pieces of evidence kept per attack, worst first.
         sequential: whether an attack stops at a planned look once the policy can judge it. The looks share the error
             of 1 - level (see `audit.stats.looks`), so the intervals stay honest and become slightly wider.
@@ -101,12 +116,18 @@ class Robustness:
     items: int = 8
     examples: int = 50
     sequential: bool = True
+    defenses: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = ()
+    matrix: Mapping[str, Any] = field(default_factory=dict)
     _built: dict[str, Attack] = field(default_factory=dict, compare=False, repr=False)
+    _defended: dict[str, Defense] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in self.attacks:
             registry.load("attacks", self._plugin(name), where="modules.robustness.attacks")
-        _ = self._terms, self._own_terms  # read at once, so that a mistake is found before anything is asked
+        for name, block in self._defense_blocks.items():
+            registry.load("defenses", str(block.get("defense", name)), where="modules.robustness.defenses")
+        # Read at once, so that a mistake is found before anything is asked.
+        _ = self._terms, self._own_terms, self._matrix_terms
         if self.items < 1:
             raise ValueError(f"items: {self.items} must be at least 1")
 
@@ -117,9 +138,15 @@ class Robustness:
 
     @cached_property
     def _blocks(self) -> Mapping[str, Mapping[str, Any]]:
-        if isinstance(self.attacks, Mapping):
-            return {name: options or {} for name, options in self.attacks.items()}
-        return {name: {} for name in self.attacks}
+        return _by_name(self.attacks)
+
+    @cached_property
+    def _defense_blocks(self) -> Mapping[str, Mapping[str, Any]]:
+        return _by_name(self.defenses)
+
+    @cached_property
+    def _matrix_terms(self) -> MatrixTerms:
+        return MatrixTerms.read(self.matrix, list(self._blocks))
 
     @cached_property
     def _options(self) -> Mapping[str, Mapping[str, Any]]:
@@ -146,6 +173,27 @@ class Robustness:
             options = {**provided(factory, context), **self._options[name]}
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
+
+    def _defenses(self, context: Context) -> dict[str, Defense]:
+        """The defenses by name, built."""
+        for name, block in self._defense_blocks.items():
+            if name not in self._defended:
+                where = f"modules.robustness.defenses.{name}"
+                factory = registry.load("defenses", str(block.get("defense", name)), where=where)
+                options = {k: v for k, v in block.items() if k not in _OWN_OF_DEFENSE}
+                self._defended[name] = build(factory, {**provided(factory, context), **options}, where=where)
+        return self._defended
+
+    def _matrix_cells(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Each attack once: at its largest budget, and label-free where it runs in both modes."""
+        chosen: dict[str, Cell] = {}
+        wanted = self._matrix_terms.attacks
+        for cell in cells:
+            if wanted is None or cell.name in wanted:
+                known = chosen.get(cell.name)
+                if known is None or (cell.labels == "free", cell.budget) > (known.labels == "free", known.budget):
+                    chosen[cell.name] = cell
+        return list(chosen.values())
 
     def _by_judge(self, context: Context) -> dict[str, dict[str, Attack]]:
         """The attacks by name, under the part of the module that judges their kind."""
@@ -183,8 +231,11 @@ class Robustness:
     def search_queries(self, context: Context) -> int:
         """Most queries that attacks with a search may spend on these cases, their answers before and after counted."""
         judges, budget = self._by_judge(context), max(self.budgets)
+        attacks = self._user_attacks(context)
+        cells, defenses = self._matrix_cells(attacks.cells), len(self._defense_blocks)
         return (
-            self._user_attacks(context).search_queries(context)
+            attacks.search_queries(context)
+            + (matrix_queries(defenses, cells, self._matrix_terms, len(context.cases)) if defenses else 0)
             + universal_queries(judges["universal"], context, budget=budget) * len(self._terms.labels or ())
             + promotion_queries(judges["promotion"], context, items=self.items, budget=budget)
             + shilling_queries(judges["shilling"], context, items=self.items)
@@ -193,15 +244,18 @@ class Robustness:
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
         card, output = ReportCard(INFO.id, context.level, INFO.controls), Output()
+        compared = ReportCard(INFO.id, context.level, INFO.controls)
         if context.task == "answer":
             reason = "free text has no ranking or score to compare; use task: rank"
             card.skip("flip_rate", "Robustness of free text", reason)
         else:
-            self._run(context, card, output)
-        output.findings, output.values = card.corrected(), card.values
+            self._run(context, card, compared, output)
+        # Attacks on the target are one family of tests, comparisons of defenses another.
+        output.findings = [*card.corrected(), *compared.corrected()]
+        output.values = {**card.values, **compared.values}
         return output
 
-    def _run(self, context: Context, card: ReportCard, output: Output) -> None:
+    def _run(self, context: Context, card: ReportCard, compared: ReportCard, output: Output) -> None:
         arms = benign(context)
         context.gateway.fetch(plan(arms, context), label="Benign controls")
         comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
@@ -216,6 +270,9 @@ class Robustness:
         done = attacks.run(comparison, controls, card, output)
         for champion in [self.champion] if isinstance(self.champion, str) else self.champion or ():
             advantages(champion, attacks.cells, done, comparison, card)
+        cells = self._matrix_cells(attacks.cells)
+        if self._defense_blocks and cells:
+            matrix(self._defenses(context), cells, self._matrix_terms, context, card, output, examples=min(examples, 5))
         for labels in self._terms.labels or ():
             universal(
                 judges["universal"],
@@ -229,3 +286,10 @@ class Robustness:
             )
         promotions(judges["promotion"], context, card, output, items=self.items, examples=examples, budget=budget)
         shilling(judges["shilling"], context, card, output, items=self.items, examples=examples)
+
+
+def _by_name(named: Sequence[str] | Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
+    """Names, or names with options, as options by name."""
+    if isinstance(named, Mapping):
+        return {name: options or {} for name, options in named.items()}
+    return {name: {} for name in named}

@@ -1,0 +1,164 @@
+"""Sides: the bare target, and the target behind each defense, on the same users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from audit.attack import Perturbation
+from audit.modules.arms import Arm
+from audit.modules.base import Context
+from audit.modules.outcomes import Bools, Floats, rank_outcomes, score_outcomes
+from audit.modules.robustness.cells import Cell
+from audit.target import Recommender
+from audit.types import Answer, Case
+
+FIRST_RERUN = 1
+"""The first repeat on which found edits are judged: repeat 0 is the draw by which they were chosen."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One target, bare or defended, asked about the users of the matrix.
+
+    Attributes:
+        context: of the run, with the door to this target.
+        defense: registered name; None for the bare target.
+        reruns: fresh draws on which edits are judged.
+    """
+
+    context: Context
+    defense: str | None
+    reruns: int = 1
+
+    @cached_property
+    def clean(self) -> list[Answer]:
+        """Answers to the clean requests."""
+        return self.context.ask(self.context.requests, label=f"Clean requests{self._behind}")
+
+    @cached_property
+    def utility(self) -> Floats:
+        """(cases,) of the clean answers; see `utilities`."""
+        return utilities(self.context.cases, self.clean)
+
+    @cached_property
+    def served(self) -> Bools:
+        """(trials,) of the clean answers; see `served`."""
+        return served(self.context.cases, self.clean)
+
+    @property
+    def _behind(self) -> str:
+        return f" behind {self.defense}" if self.defense else ""
+
+    def judged(self, arms: Sequence[Arm]) -> Judged:
+        """What edits come to here, on fresh draws.
+
+        Args:
+            arms: one per seed of the attack.
+        """
+        runs = []
+        for arm in arms:
+            stage = self.context.head(len(arm.edits))
+            for draw in range(self.reruns):
+                again = replace(arm, repeat=FIRST_RERUN + draw, title=f"{arm.title}{self._behind}")
+                runs.append(again.answers(stage))
+        return Judged(tuple(arms), tuple(map(tuple, runs)), self.context.cases)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Edits and what they came to.
+
+    Attributes:
+        arms: the edits, per seed.
+        runs: the answers, per seed and draw.
+        cases: of the matrix; an attack may have been run on the first of them only.
+    """
+
+    arms: tuple[Arm, ...]
+    runs: tuple[tuple[Answer, ...], ...]
+    cases: Sequence[Case]
+
+    @property
+    def n(self) -> int:
+        """Cases that were attacked."""
+        return len(self.arms[0].edits)
+
+    @cached_property
+    def utility(self) -> Floats:
+        """(runs, n) per run and case; see `utilities`."""
+        return np.array([utilities(self.cases[: self.n], answers) for answers in self.runs])
+
+    @cached_property
+    def served(self) -> Bools:
+        """(runs, trials) per run; see `served`."""
+        return np.array([served(self.cases[: self.n], answers) for answers in self.runs], dtype=bool)
+
+    @property
+    def invalid(self) -> float:
+        """Share of answers that could not be read, refusals among them."""
+        return float(np.mean([[a.outcome != "ok" for a in answers] for answers in self.runs]))
+
+
+def utilities(cases: Sequence[Case], answers: Sequence[Answer]) -> Floats:
+    """What each answer is worth to its user, 0 to 1: NDCG@k of a ranking, share of right decisions of scores.
+
+    An answer that cannot be read, and a refusal, is worth nothing.
+
+    Returns:
+        (cases,)
+    """
+    if cases[0].request.task == "rank":
+        return rank_outcomes(cases, answers).ndcg
+    outcomes = score_outcomes(cases, answers)
+    right = np.bincount(outcomes.case, weights=outcomes.right.astype(float), minlength=len(cases))
+    rows = np.bincount(outcomes.case, minlength=len(cases))
+    shares: Floats = right / np.maximum(rows, 1)
+    return shares
+
+
+def served(cases: Sequence[Case], answers: Sequence[Answer]) -> Bools:
+    """Which trials went well: the list of a case holds a relevant item, or one decision of it is right.
+
+    Returns:
+        (trials,) in the order of `trial_case`.
+    """
+    if cases[0].request.task == "rank":
+        return rank_outcomes(cases, answers).hit
+    return score_outcomes(cases, answers).right
+
+
+def trial_case(cases: Sequence[Case]) -> npt.NDArray[np.int64]:
+    """(trials,) index of the case that each trial belongs to: one per ranking, one per candidate of scores."""
+    if cases[0].request.task == "rank":
+        return np.arange(len(cases))
+    return np.repeat(np.arange(len(cases)), [len(case.labels) for case in cases])
+
+
+def behind(context: Context, protected: Recommender, door: int, name: str, reruns: int) -> Side:
+    """The side of a defended target.
+
+    Args:
+        context: of the bare target, with the cases of the matrix.
+        protected: the defended target.
+        door: its number within the run.
+        name: of the defense.
+        reruns: fresh draws on which edits are judged, if it draws at random.
+    """
+    inner = replace(context, gateway=context.gateway.behind(protected, door))
+    return Side(inner, name, reruns if inner.info.randomised else 1)
+
+
+def adaptive_form(cell: Cell, side: Side, *, queries: int, draws: int) -> Cell:
+    """The attack as an adversary runs it who knows that the defense is there and can ask it.
+
+    A blind attack becomes random search over its own draws; against a defense that draws at random the loss is a mean
+    over draws.
+    """
+    if isinstance(cell.attack, Perturbation) and not cell.budget:
+        cell = replace(cell, budget=queries, labels="free")
+    return replace(cell, draws=draws) if side.context.info.randomised else cell
