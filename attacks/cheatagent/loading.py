@@ -60,14 +60,9 @@ def build(agent: object, catalog: Catalog) -> Agent:
 @lru_cache(maxsize=2)
 def _reader(model: str | None, options: tuple[tuple[str, Any], ...]) -> Reader:
     """A model, kept for the next attack that uses it: it is read only, so attacks do not disturb each other."""
-    from audit.targets import weights
-    from audit.targets.hf import language_model
+    from audit.targets.shared import shared_model
 
-    if model is None:
-        from audit.targets.zoo import smollm2
-
-        model = str(smollm2.folder())
-    return read(language_model(weights.load(model, **dict(options))), prompts.SYSTEM)
+    return read(shared_model(model, **dict(options)), prompts.SYSTEM)
 
 
 def read(lm: LanguageModel, system: str = "") -> Reader:

@@ -7,6 +7,7 @@ are drawn by a NumPy generator from the model's own probabilities.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,21 +46,18 @@ def check_folder(option: str, folder: str | None) -> None:
         raise ConfigError(f"{option}: {folder!r} is not a folder; name one that holds a Hugging Face model")
 
 
-@lru_cache(maxsize=2)
 def causal(folder: str | None) -> CausalLM:
-    """A causal language model from a folder; SmolLM2 by default.
+    """A causal language model from a folder; SmolLM2 by default. It is loaded once for all who read it.
 
     Raises:
         ConfigError: the folder holds an encoder-decoder model.
         TargetError: it holds no model that can be loaded.
         AssetError: SmolLM2 cannot be fetched.
     """
-    from audit.targets.hf import language_model
     from audit.targets.lm import CausalLM
-    from audit.targets.weights import load
-    from audit.targets.zoo import smollm2
+    from audit.targets.shared import shared_model
 
-    model = language_model(load(folder if folder is not None else smollm2.folder()))
+    model = shared_model(folder)
     if not isinstance(model, CausalLM):
         raise ConfigError(f"agent: {folder!r} is an encoder-decoder model; name a causal one")
     return model
@@ -193,7 +191,7 @@ class Gap:
         return self.left[start:].rstrip(), self.right[:end]
 
 
-class Filler:
+class Filler(ABC):
     """Words for gaps. Users who share a text share its gaps, so answers are remembered."""
 
     def __init__(self) -> None:
@@ -206,9 +204,9 @@ class Filler:
                 self._known[gap] = self.fill(gap)
         return [[self._known[gap] for gap in job] for job in jobs]
 
+    @abstractmethod
     def fill(self, gap: Gap) -> list[str]:
-        """Words for one gap."""
-        raise NotImplementedError
+        """Up to `gap.count` distinct words for one gap, the best first."""
 
 
 class CausalFiller(Filler):

@@ -8,7 +8,9 @@ from tiny_lms import tiny_model, tiny_tokenizer
 
 from attacks.cheatagent import CheatAgent
 from attacks.cheatagent.agent import LMAgent
+from attacks.rivals.language import writer
 from audit.errors import ConfigError, TargetError
+from audit.targets.shared import shared_model
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,19 @@ def test_a_folder_is_loaded_once(folder) -> None:
     one, two = CheatAgent(catalog(), agent=str(folder)), CheatAgent(catalog(30), agent={"model": str(folder)})
     assert isinstance(one.mind, LMAgent)
     assert one.mind.reader is two.mind.reader
+
+
+def test_the_agent_and_the_rivals_writer_are_one_model(folder) -> None:
+    mind = CheatAgent(catalog(), agent=str(folder)).mind
+    assert isinstance(mind, LMAgent)
+    assert writer(str(folder)).lm is mind.reader.lm
+
+
+def test_another_number_type_is_another_model(folder) -> None:
+    mind = CheatAgent(catalog(), agent={"model": str(folder), "dtype": "bfloat16"}).mind
+    assert isinstance(mind, LMAgent)
+    assert mind.reader.lm is not shared_model(str(folder), dtype="float32")
+    assert mind.reader.lm is shared_model(str(folder), dtype="bfloat16")
 
 
 def test_a_folder_without_weights(folder, tmp_path) -> None:
