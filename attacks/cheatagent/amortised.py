@@ -19,10 +19,8 @@ from attacks.cheatagent.agent import Agent, Policy, Reflect
 from attacks.cheatagent.attack import CheatAgent
 from attacks.cheatagent.plan import Plan
 from attacks.cheatagent.slot import Slot
-from audit.attack import Attempt, Job, Objective, Probe
+from audit.attack import Attempt, Campaign, Job, Probe
 from audit.errors import ConfigError
-from audit.target import Recommender
-from audit.types import Request
 
 _LOST = 10.0
 """How far below the best a prefix counts at most: one without a readable answer does not outweigh all others."""
@@ -112,30 +110,22 @@ class Amortised(CheatAgent):
     def _named(self) -> tuple[str, str]:
         return "cheatagent-amortised", "CheatAgent with one policy for all users"
 
-    def run(
-        self,
-        target: Recommender,
-        requests: Sequence[Request],
-        objective: Objective,
-        budget: int,
-        rng: np.random.Generator,
-        *,
-        skip: int = 0,
-    ) -> Iterator[Attempt]:
-        """Attack each request; see `Attack.run`."""
+    def campaign(self, plan: Campaign) -> Iterator[Attempt]:
+        """Attack each request; see `Search.campaign`."""
+        rng, users = plan.rng, len(plan.requests)
         shared = Shared(self.mind, self.mind.draw(copy.deepcopy(rng), self.prefixes))
         one = replace(self, shared=shared, group=max(self.group, self.learn_from))
         one.__dict__["mind"] = self.mind
-        learners = min(self.learn_from, len(requests))
+        learners = min(self.learn_from, users)
         # Both passes draw every user's stream from the same state, so that a user's numbers depend on the user alone.
-        first = CheatAgent.run(one, target, requests[:learners], objective, budget, copy.deepcopy(rng))
-        for number, attempt in enumerate(first):
-            if number >= skip:
+        learning = replace(plan, requests=plan.requests[:learners], rng=copy.deepcopy(rng), skip=0)
+        for number, attempt in enumerate(CheatAgent.campaign(one, learning)):
+            if number >= plan.skip:
                 yield attempt
         shared.ready = True
-        rest = max(skip, learners)
-        if rest < len(requests):
-            yield from CheatAgent.run(one, target, requests, objective, budget, rng, skip=rest)
+        rest = max(plan.skip, learners)
+        if rest < users:
+            yield from CheatAgent.campaign(one, replace(plan, skip=rest))
 
     def _plan(self, left: int, places: int) -> Plan | None:
         if self.shared is None or not self.shared.ready:

@@ -12,19 +12,18 @@ import numpy as np
 from attacks.places import Place, title_words
 from attacks.positioning import Kinds, check_kinds, places
 from attacks.rivals.insertions import (
-    NEEDS,
-    ZONES,
     Draft,
     Insertion,
     Stock,
     check_counts,
+    declared,
     distinct,
     draft_key,
     end_places,
     item_ids,
     written,
 )
-from audit.attack import AttackInfo, Probe, Search, Steps, ThreatModel
+from audit.attack import AttackInfo, Probe, Search, Steps
 from audit.errors import ConfigError
 
 _GENERATIONS = 5
@@ -70,15 +69,13 @@ class Genetic(Search):
     @property
     def info(self) -> AttackInfo:
         """The declaration."""
-        return AttackInfo(
-            id="genetic",
-            title="Genetic search of words and items (GA)",
-            why="It needs no model and no skill; only somebody who may ask often.",
-            reference="Baseline GA of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3; here "
-            "with tournaments and crossover of sets",
-            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
-            needs=NEEDS,
-            severity="medium",
+        return declared(
+            "genetic",
+            "Genetic search of words and items (GA)",
+            "It needs no model and no skill; only somebody who may ask often.",
+            baseline="GA",
+            more="; here with tournaments and crossover of sets",
+            delta=self.delta,
         )
 
     @cached_property

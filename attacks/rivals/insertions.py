@@ -9,7 +9,7 @@ import numpy as np
 
 from attacks.places import Place, in_order, insertable, insertion
 from attacks.positioning import Kinds, places
-from audit.attack import Edits, Probe, writable_text
+from audit.attack import AttackInfo, Edits, Probe, ThreatModel, writable_text
 from audit.edits import Edit, TextEdit, Zone, read_text
 from audit.target import Input, TargetInfo
 from audit.types import Catalog, Item, Request
@@ -17,6 +17,28 @@ from audit.types import Catalog, Item, Request
 ZONES = frozenset({Zone.OPERATOR, Zone.USER, Zone.SELLER, Zone.PLATFORM})
 """Where words and items are inserted: instruction, note, titles, history."""
 NEEDS = frozenset({Input.INSTRUCTION, Input.NOTE, Input.ITEM_TEXT, Input.HISTORY})
+
+
+def declared(name: str, title: str, why: str, *, baseline: str, delta: int, more: str = "") -> AttackInfo:
+    """The declaration of a search that CheatAgent's paper compares itself with.
+
+    Args:
+        name: id of the attack.
+        title: for a report.
+        why: see `AttackInfo`.
+        baseline: what the paper calls it.
+        delta: most edits.
+        more: what else it rests on; continues the reference.
+    """
+    return AttackInfo(
+        id=name,
+        title=title,
+        why=why,
+        reference=f"Baseline {baseline} of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3{more}",
+        threat_model=ThreatModel(ZONES, max_edits=delta, max_queries=None, sees="scores"),
+        needs=NEEDS,
+        severity="medium",
+    )
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 
 from attacks.places import insertable
 from attacks.positioning import Kinds, check_kinds
-from attacks.rivals.insertions import NEEDS, ZONES, Draft, Insertion, check_counts, distinct, end_places, written
+from attacks.rivals.insertions import Draft, Insertion, check_counts, declared, distinct, end_places, written
 from attacks.rivals.language import Write, check_folder, plain, writer
-from audit.attack import AttackInfo, Job, Probe, Search, Steps, ThreatModel
+from audit.attack import AttackInfo, Job, Probe, Search, Steps
 from audit.edits import read_text
 from audit.grounding import Grounder
 from audit.text import clip, one_line
@@ -64,15 +64,13 @@ class LLMBA(Search):
     @property
     def info(self) -> AttackInfo:
         """The declaration."""
-        return AttackInfo(
-            id="llmba",
-            title="Text written by a language model (LLMBA)",
-            why="Anyone can ask a chat model for a sentence that spoils another model's answer.",
-            reference="Baseline LLMBA of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3, after "
-            "Xu et al., An LLM can Fool Itself, 2023 (arXiv 2310.13345)",
-            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
-            needs=NEEDS,
-            severity="medium",
+        return declared(
+            "llmba",
+            "Text written by a language model (LLMBA)",
+            "Anyone can ask a chat model for a sentence that spoils another model's answer.",
+            baseline="LLMBA",
+            more=", after Xu et al., An LLM can Fool Itself, 2023 (arXiv 2310.13345)",
+            delta=self.delta,
         )
 
     @cached_property

@@ -11,12 +11,11 @@ import numpy as np
 
 from attacks.places import Place, title_words
 from attacks.positioning import Kinds, check_kinds, places
-from attacks.rivals.insertions import NEEDS, ZONES, Draft, Insertion, Stock, check_counts, written
+from attacks.rivals.insertions import Draft, Insertion, Stock, check_counts, declared, written
 from attacks.rivals.policy import Choices, Learner, hashed_item, hashed_word, place_features
-from audit.attack import AttackInfo, Attempt, Job, Objective, Probe, Search, Steps, ThreatModel
+from audit.attack import AttackInfo, Attempt, Campaign, Job, Probe, Search, Steps
 from audit.attack.feedback import UNREADABLE
-from audit.target import Recommender
-from audit.types import Item, Request
+from audit.types import Item
 
 _IDLE = 3
 """So many batches without a new question end the search: the policy draws what it drew before."""
@@ -66,15 +65,13 @@ class PPO(Search):
     @property
     def info(self) -> AttackInfo:
         """The declaration."""
-        return AttackInfo(
-            id="rl-ppo",
-            title="A policy learned by reinforcement (RL, PPO)",
-            why="Whoever can watch many lists can let a machine learn what turns them, without knowing why it does.",
-            reference="Baseline RL of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3; PPO of "
-            "Schulman et al., 2017 (arXiv 1707.06347)",
-            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
-            needs=NEEDS,
-            severity="medium",
+        return declared(
+            "rl-ppo",
+            "A policy learned by reinforcement (RL, PPO)",
+            "Whoever can watch many lists can let a machine learn what turns them, without knowing why it does.",
+            baseline="RL",
+            more="; PPO of Schulman et al., 2017 (arXiv 1707.06347)",
+            delta=self.delta,
         )
 
     @cached_property
@@ -93,20 +90,11 @@ class PPO(Search):
     def _learner(self) -> Learner:
         return Learner(clip=self.clip, rate=self.rate, entropy=self.entropy, stop=self.stop, epochs=self.epochs)
 
-    def run(
-        self,
-        target: Recommender,
-        requests: Sequence[Request],
-        objective: Objective,
-        budget: int,
-        rng: np.random.Generator,
-        *,
-        skip: int = 0,
-    ) -> Iterator[Attempt]:
-        """Attack each request; see `Attack.run`. A shared policy must meet the users from the first one on."""
+    def campaign(self, plan: Campaign) -> Iterator[Attempt]:
+        """Attack each request; see `Search.campaign`. A shared policy must meet the users from the first one on."""
         fresh = replace(self)  # what an earlier run has learned stays behind
-        again = skip if self.shared else 0
-        attempts = super(PPO, fresh).run(target, requests, objective, budget, rng, skip=skip - again)
+        again = plan.skip if self.shared else 0
+        attempts = super(PPO, fresh).campaign(replace(plan, skip=plan.skip - again))
         yield from islice(attempts, again, None)
 
     def search(self, probe: Probe) -> Steps:

@@ -7,8 +7,8 @@ from functools import cached_property
 
 from attacks.places import title_words
 from attacks.positioning import Kinds, Variant, check_kinds, important_places
-from attacks.rivals.insertions import NEEDS, ZONES, Stock, check_counts, distinct, written
-from audit.attack import AttackInfo, Probe, Search, Steps, ThreatModel
+from attacks.rivals.insertions import Stock, check_counts, declared, distinct, written
+from audit.attack import AttackInfo, Probe, Search, Steps
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,12 @@ class Rpgp(Search):
     @property
     def info(self) -> AttackInfo:
         """The declaration."""
-        return AttackInfo(
-            id="rpgp",
-            title="Random words and items at important places (RPGP)",
-            why="It tells how much of a clever attack is knowing where to strike, and how much knowing with what.",
-            reference="Baseline RPGP of Ning et al., CheatAgent, KDD 2024 (arXiv 2504.13192), section 4.1.3",
-            threat_model=ThreatModel(ZONES, max_edits=self.delta, max_queries=None, sees="scores"),
-            needs=NEEDS,
-            severity="medium",
+        return declared(
+            "rpgp",
+            "Random words and items at important places (RPGP)",
+            "It tells how much of a clever attack is knowing where to strike, and how much knowing with what.",
+            baseline="RPGP",
+            delta=self.delta,
         )
 
     @cached_property

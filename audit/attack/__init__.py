@@ -14,13 +14,14 @@ from audit.attack.feedback import Feedback, feedback_for
 from audit.attack.perturbation import Perturbation
 from audit.attack.promotion import Exposure, Extraction, Offer, Promotion, Variant, Writing
 from audit.attack.protocol import Attack
-from audit.attack.search import Edits, Hunt, Job, Joint, Probe, Scouting, Search, Steps, drive
+from audit.attack.search import Campaign, Edits, Hunt, Job, Joint, Probe, Scouting, Search, Steps, drive
 from audit.attack.threat import AttackInfo, Goal, Knowledge, Objective, ThreatModel
 
 __all__ = [
     "Attack",
     "AttackInfo",
     "Attempt",
+    "Campaign",
     "Edits",
     "Exposure",
     "Extraction",

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.attack.attempt import Attempt, stealth
-from audit.attack.search import Probe, Search, Steps
-from audit.attack.threat import Objective
+from audit.attack.search import Campaign, Probe, Search, Steps
 from audit.edits import Edit, apply
-from audit.target import Recommender, TargetInfo, describe
+from audit.target import TargetInfo, describe
 from audit.types import Request
 
 
@@ -70,24 +69,15 @@ class Perturbation(Search):
             yield drawn
         return None
 
-    def run(
-        self,
-        target: Recommender,
-        requests: Sequence[Request],
-        objective: Objective,
-        budget: int,
-        rng: np.random.Generator,
-        *,
-        skip: int = 0,
-    ) -> Iterator[Attempt]:
-        """Attack each request; see `Attack.run`. A budget of 0 is one draw, and spends no query on a search."""
-        if budget > 0:
-            yield from super().run(target, requests, objective, budget, rng, skip=skip)
+    def campaign(self, plan: Campaign) -> Iterator[Attempt]:
+        """Attack each request; see `Search.campaign`. A budget of 0 is one draw, and spends no query on a search."""
+        if plan.budget > 0:
+            yield from super().campaign(plan)
             return
-        crafted = self.craft_all(requests, describe(target), objective.relevant, rng)[skip:]
-        requests = requests[skip:]
+        crafted = self.craft_all(plan.requests, describe(plan.target), plan.objective.relevant, plan.rng)[plan.skip :]
+        requests = plan.requests[plan.skip :]
         edited = [apply(edits, request) for edits, request in zip(crafted, requests, strict=True)]
-        answers = target.recommend([*requests, *edited])
+        answers = plan.target.recommend([*requests, *edited])
         befores, afters = answers[: len(requests)], answers[len(requests) :]
         for request, edits, before, after in zip(requests, crafted, befores, afters, strict=True):
             yield Attempt(request, edits, before, after, queries=0, stealth=stealth(request, edits))

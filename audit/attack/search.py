@@ -96,6 +96,27 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Campaign:
+    """One call of `Attack.run`.
+
+    Attributes:
+        target: what is attacked.
+        requests: clean requests.
+        objective: what success means.
+        budget: most true queries per request.
+        rng: source of all randomness.
+        skip: so many of the first requests were attacked before and are left out.
+    """
+
+    target: Recommender
+    requests: Sequence[Request]
+    objective: Objective
+    budget: int
+    rng: np.random.Generator
+    skip: int = 0
+
+
+@dataclass(frozen=True)
 class Search(ABC):
     """An attack that asks the target.
 
@@ -142,13 +163,18 @@ class Search(ABC):
         skip: int = 0,
     ) -> Iterator[Attempt]:
         """Attack each request; see `Attack.run`. The first `skip` requests were attacked before and are left out."""
-        streams = rng.spawn(len(requests))
+        yield from self.campaign(Campaign(target, requests, objective, budget, rng, skip))
+
+    def campaign(self, plan: Campaign) -> Iterator[Attempt]:
+        """What `run` does. Whoever overrides it keeps to one attempt per request, in order, none for those skipped."""
+        target, requests, objective = plan.target, plan.requests, plan.objective
+        streams = plan.rng.spawn(len(requests))
         truths = objective.relevant or (frozenset[str](),) * len(requests)
-        for start in range(skip, len(requests), self.group):
+        for start in range(plan.skip, len(requests), self.group):
             chosen = range(start, min(start + self.group, len(requests)))
             clean = target.recommend([requests[i] for i in chosen])
             hunts = [
-                self._hunt(target, (requests[i],), (answer,), objective, (truths[i],), budget, streams[i])
+                self._hunt(target, (requests[i],), (answer,), objective, (truths[i],), plan.budget, streams[i])
                 for i, answer in zip(chosen, clean, strict=True)
             ]
             drive(hunts, target)
