@@ -192,8 +192,8 @@ class Dataset:
         kept = self.interactions[~self.interactions["user"].isin(users)].reset_index(drop=True)
         if kept.empty:
             raise DataError(
-                f"dataset {self.name}: all {len(self.user_ids)} users are under audit and no other user is left to learn "
-                "from; lower dataset.users"
+                f"dataset {self.name}: all {len(self.user_ids)} users are under audit and no other user is left to "
+                "learn from; lower dataset.users"
             )
         return replace(
             self, interactions=kept, users={user: known for user, known in self.users.items() if user not in users}

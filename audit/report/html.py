@@ -112,6 +112,7 @@ def _environment() -> Environment:
         short=words.short,
         spoken=plots.spoken,
         strip=plots.strip,
+        tradeoff=plots.tradeoff,
         units=_units,
         verdict_lead=_lead,
         within=_within,

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from audit.edits import Change
-from audit.findings import Verdict
+from audit.findings import Finding, Verdict
 from audit.report import facts, words
+from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect
 from audit.report.summary import headline, summary, users_to_settle
 from audit.report.view import ModuleView, Row, RunView
@@ -178,10 +179,35 @@ def _module(module: ModuleView) -> str:
             for c in module.curves
         ]
         parts.append(table(["Attack", "Lost after so many true queries"], lines))
+    if module.defenses:
+        parts += _defenses(module.defenses)
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]
     return "\n\n".join(parts)
+
+
+def _defenses(view: DefenseView) -> list[str]:
+    """A line per defense, and one table per row of the comparison."""
+
+    def cell(finding: Finding | None) -> str:
+        return "·" if finding is None else f"{number(finding.estimate)} {interval(finding.ci)}"
+
+    lines = [(md(line.title), *(cell(line.figures.get(metric)) for metric in view.columns)) for line in view.lines]
+    under = f"under the worst of {count(view.attacks, 'attack')}"
+    parts = [
+        f"**Which defense holds** ({md(view.what)}, {under})",
+        table(["Defense", *map(words.short, view.columns)], lines, len(view.columns)),
+    ]
+    for grid in view.grids:
+        rows = [(md(title), cell(bare), *map(cell, figures)) for title, bare, figures in grid.lines]
+        heads = ["Attack", "No defense", *map(md, grid.defenses)]
+        parts += [md(f"{grid.title}."), table(heads, rows, len(heads) - 1)]
+    if view.certified:
+        radii = [f"r = {f.params['r']}" for f in view.certified[0].figures]
+        rows = [(md(f"{line.title}: {line.what}"), *map(cell, line.figures)) for line in view.certified]
+        parts += ["Certified, of the smoothed target.", table(["Certified", *radii], rows, len(radii))]
+    return parts
 
 
 def _facts(run: Run) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from audit.report import words
+from audit.report.defenses import DefenseView
 from audit.report.view import Curve, Row
 from audit.text import interval, number, one_line, threshold
 
@@ -164,6 +165,60 @@ def curves(lines: Sequence[Curve]) -> Markup:
         parts.append(f'<g class="series s{n % SERIES}">{bars}<polyline points="{path}"/>{dots}</g>')
     said = "; ".join(f"{one_line(c.title)}: {number(c.points[-1][1])} after {c.points[-1][0]} queries" for c in lines)
     return _svg("curves", height, f"lost against true queries. {said}", parts, width=width)
+
+
+def tradeoff(view: DefenseView) -> Markup:
+    """Defenses by what they keep without an attack and under the worst of them; the line joins those nothing beats."""
+    width, height, left, bottom = 620.0, 300.0, 52.0, 40.0
+    points = view.points
+    xs, ys = _span([p[1] for p in points]), _span([p[2] for p in points])
+
+    def x(value: float) -> float:
+        return left + 12 + (width - left - 30) * (value - xs.low) / (xs.high - xs.low)
+
+    def y(value: float) -> float:
+        return 12 + (height - bottom - 18) * (ys.high - value) / (ys.high - ys.low)
+
+    parts = []
+    for value in ys.ticks:
+        parts.append(f'<line class="grid" x1="{left:g}" x2="{width:g}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
+        parts.append(f'<text x="{left - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
+    for value in xs.ticks:
+        line = f'x1="{x(value):.1f}" x2="{x(value):.1f}" y1="6" y2="{height - bottom:g}"'
+        parts.append(f'<line class="grid" {line}/>')
+        parts.append(
+            f'<text x="{x(value):.1f}" y="{height - bottom + 14:g}" text-anchor="middle">{number(value)}</text>'
+        )
+    parts.append(f'<text x="{width / 2:g}" y="{height - 6:g}" text-anchor="middle">kept without an attack</text>')
+    parts.append(
+        f'<text transform="translate(10 {height / 2:g}) rotate(-90)" text-anchor="middle">kept under the worst</text>'
+    )
+    best = [p for p in points if not any(_beats(q, p) for q in points)]
+    path = " ".join(f"{x(p[1]):.1f},{y(p[2]):.1f}" for p in sorted(best, key=lambda p: p[1]))
+    parts.append(f'<polyline class="front" points="{path}"/>')
+    for n, (_, clean, robust, calls) in enumerate(points):
+        radius = 7 + 2 * math.log2(max(calls, 1.0))
+        kind = "spot best" if points[n] in best else "spot"
+        parts.append(f'<g class="{kind}"><circle cx="{x(clean):.1f}" cy="{y(robust):.1f}" r="{radius:.1f}"/>')
+        parts.append(f'<text x="{x(clean):.1f}" y="{y(robust) + 3.5:.1f}" text-anchor="middle">{n}</text></g>')
+    said = "; ".join(
+        f"{one_line(title)}: {number(clean)} without an attack, {number(robust)} under the worst"
+        for title, clean, robust, _ in points
+    )
+    return _svg("tradeoff", height, f"{view.what} kept. {said}", parts, width=width)
+
+
+def _span(values: Sequence[float]) -> Scale:
+    low, high = min(values), max(values)
+    step = _round_step(((high - low) or max(abs(high), 0.1)) / 4)
+    low, high = (math.floor(low / step + 1e-9) - 0.5) * step, (math.ceil(high / step - 1e-9) + 0.5) * step
+    return Scale(low, high, step)
+
+
+def _beats(one: tuple[str, float, float, float], other: tuple[str, float, float, float]) -> bool:
+    """Whether one keeps at least as much on both sides, and more on one, at no more calls."""
+    at_least = one[1] >= other[1] and one[2] >= other[2] and one[3] <= other[3]
+    return at_least and one[1:] != other[1:]
 
 
 SERIES = 6

@@ -75,6 +75,7 @@ def summary(view: RunView) -> list[Remark]:
         ("How noisy is it?", _noise(findings)),
         ("Which attack hurts most?", _attacks(findings)),
         ("Can a seller lift an item?", _lifted(findings)),
+        ("Which defense helps?", _defended(view)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),
@@ -251,6 +252,44 @@ def _lifted(findings: Sequence[Finding]) -> str:
         return _sentences([f"Yes: {shown}"])
     tried = count(len({f.params["attack"] for f in whole}), "kind") + " of planted text"
     return _sentences([f"None of {tried} is shown to do more than harmless text", f"The largest estimate: {shown}"])
+
+
+def _defended(view: RunView) -> str:
+    compared = next((m.defenses for m in view.modules if m.defenses), None)
+    if compared is None:
+        return ""
+    tried = [line for line in compared.lines if line.name]
+    bare = next((line for line in compared.lines if not line.name), None)
+    under = f"under the worst of {count(compared.attacks, 'attack')} for each user"
+    helping = []
+    for line in tried:
+        robust = line.figures["robust_utility"]
+        if robust.effect_ci is not None and robust.effect_ci[0] > 0:
+            helping.append(line)
+    if not helping:
+        most = tried[0].figures["robust_utility"]
+        return _sentences(
+            [
+                f"None of {count(len(tried), 'defense')} is shown to leave more {under} than no defense does",
+                f"The largest estimate is “{one_line(tried[0].title)}” with {number(most.effect)} "
+                f"{interval(most.effect_ci)} more",
+            ]
+        )
+    best = helping[0]
+    robust, cost = best.figures["robust_utility"], best.figures.get("utility_cost")
+    before = bare.figures["robust_utility"].estimate if bare else robust.floor
+    parts = [
+        f"“{one_line(best.title)}” leaves most {under}: {compared.what} {number(robust.estimate)} {_span(robust)}, "
+        f"where no defense leaves {number(before)}"
+    ]
+    if cost is not None:
+        calls = best.figures.get("calls_per_answer")
+        asked = f", and asks the target {calls.estimate:.3g} times for an answer" if calls and calls.estimate else ""
+        parts.append(f"Without an attack it costs {number(cost.estimate)} {_span(cost)}{asked}")
+    others = len(helping) - 1
+    if others:
+        parts.append(f"{count(others, 'other defense')} {'is' if others == 1 else 'are'} shown to help too")
+    return _sentences(parts)
 
 
 def _broken(findings: Sequence[Finding]) -> str:

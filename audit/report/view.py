@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from audit.findings import Finding, Verdict
 from audit.policy import Policy, by_severity
 from audit.report import words
+from audit.report.defenses import METRICS as OF_DEFENSES
+from audit.report.defenses import DefenseView, defense_view
 
 if TYPE_CHECKING:
     from audit.run import Run
@@ -149,6 +151,7 @@ class ModuleView:
     groups: tuple[Group, ...]
     matrix: Matrix | None
     curves: tuple[Curve, ...]
+    defenses: DefenseView | None
     untestable: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
@@ -218,6 +221,7 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         groups,
         _matrix(tested),
         _curves(tested),
+        defense_view(r.finding for r in tested),
         tuple(r.finding for r in rows if r.finding.verdict == "not_applicable"),
         tuple(r.finding for r in rows),
     )
@@ -232,7 +236,7 @@ def _arm(finding: Finding) -> str:
 PARTS = ("family", "field", "style", "carrier", "position", "channel", "stratum")
 """Params of findings about a part of what an attack tried; the matrix shows the whole."""
 _COSTS = ("queries", "edits", "text_similarity", "odd_characters")
-_PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cost", "control")
+_PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cost", "control", "defense")
 
 
 def _place(key: str) -> int:
@@ -243,6 +247,9 @@ def _place(key: str) -> int:
 def section(finding: Finding) -> tuple[str, str, str]:
     """Which group a finding belongs to: its key, the group's title, and a hint for reading it."""
     p = finding.params
+    if finding.metric in OF_DEFENSES:
+        name = str(p.get("defense") or "")
+        return f"defense:{name}", f"Behind {name}" if name else "Without a defense, under the same attacks", ""
     if finding.metric in _COSTS:
         return f"cost:{finding.metric}", f"Cost and stealth: {words.short(finding.metric).lower()}", ""
     if p.get("attack"):
@@ -292,6 +299,8 @@ def _matrix(rows: Sequence[Row]) -> Matrix | None:
     for row in rows:
         p = row.finding.params
         name = p.get("attack") or p.get("control")
+        if row.finding.metric in OF_DEFENSES:
+            continue
         if not name or p.get("over") or row.finding.metric.endswith("_at") or any(p.get(part) for part in PARTS):
             continue
         place = (not p.get("attack"), _arm(row.finding) or str(name))

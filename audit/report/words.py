@@ -78,6 +78,29 @@ _MEANINGS: dict[str, str] = {
     "text_similarity": "How alike the edited fields are before and after, 1 for equal: on those fields alone, since "
     "the text around them would drown any edit.",
     "odd_characters": "Characters added that a person cannot see or would not type.",
+    "attacked_utility": "What the answers are worth to users under the attack, 0 to 1: NDCG, or the share of right "
+    "decisions. Answers that cannot be read, and refusals, are worth nothing.",
+    "broken_rate": "Of what the defended target gets right without an attack, the share that some run of the "
+    "attack, replayed or adaptive, turned wrong.",
+    "defense_gain": "What the defense saves under this attack, against the worse of replay and an adversary who "
+    "adapts, user by user. At 0 it does nothing; below 0 it does harm.",
+    "robust_utility": "What is left to each user under the attack that is worst for them: the line to compare defenses "
+    "by.",
+    "clean_utility": "What the answers are worth without any attack.",
+    "utility_cost": "What the defense costs every user when nobody attacks.",
+    "false_alarm_rate": "Clean requests that the defense leaves without an answer.",
+    "calls_per_answer": "How often the target is asked for one answer of the defended one.",
+    "latency_multiplier": "How many times as long an answer takes behind the defense.",
+    "detector_fpr": "False alarms on the clean requests of this audit, at a threshold set on other users.",
+    "detector_auroc": "How well the alarm tells attacked requests from their clean forms: 0.5 is guessing.",
+    "detector_tpr": "The share of attacks that raise the alarm, at a threshold set on clean requests of other users.",
+    "certified_accuracy": "Right decisions that no edit of this kind and size can turn, whatever it is.",
+    "certified_hr": "Users whose next item stays in the list under any edit of this kind and size.",
+    "certified_overlap": "The part of the list that stays in it under any edit of this kind and size.",
+    "certificate_coverage": "Requests that can be certified at all; the others, such as too short histories, count as "
+    "not certified.",
+    "certificate_violations": "Attacks that succeeded inside a certified radius. One is enough to show a bug of this "
+    "tool.",
     "invalid_rate": "Readable answers that became unreadable. Counted apart: it is neither a successful attack nor "
     "robustness.",
 }
@@ -100,6 +123,13 @@ _SHORT: dict[str, str] = {
     "target_hr_lift": "Pushed item HR",
     "prediction_shift": "Score shift",
     "shilling_detection_auc": "Fakes told (AUC)",
+    "clean_utility": "Without attack",
+    "utility_cost": "Cost without attack",
+    "robust_utility": "Worst attack",
+    "false_alarm_rate": "Left without answer",
+    "calls_per_answer": "Calls per answer",
+    "latency_multiplier": "Time ×",
+    "certificate_violations": "Broken certificates",
     "queries": "Queries",
     "edits": "Edits per user",
     "text_similarity": "Text kept",

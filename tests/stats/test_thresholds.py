@@ -40,5 +40,5 @@ def test_ties_are_no_alarms() -> None:
 
 @pytest.mark.parametrize(("values", "fpr"), [([], 0.1), ([1.0, math.nan], 0.1), ([1.0], 0.0), ([1.0], 1.0)])
 def test_bad_input_is_refused(values: list[float], fpr: float) -> None:
-    with pytest.raises(ValueError, match="clean|fpr"):
+    with pytest.raises(ValueError, match=r"clean|fpr"):
         stats.threshold_at_fpr(values, fpr)

@@ -18,7 +18,7 @@ from audit.modules.robustness.defended.detectors import DETECTOR_METRICS, detect
 from audit.modules.robustness.defended.rows import ROW_METRICS, Pair, report_pair, report_robust, report_undefended
 from audit.modules.robustness.defended.sides import Judged, Side, adaptive_form, behind
 from audit.modules.robustness.defended.terms import MatrixTerms
-from audit.modules.robustness.defended.upkeep import UPKEEP_METRICS, upkeep
+from audit.modules.robustness.defended.upkeep import UPKEEP_METRICS, clean_utility, upkeep
 
 MATRIX_METRICS = (*ROW_METRICS, *UPKEEP_METRICS, *DETECTOR_METRICS, *CERTIFIED_METRICS)
 
@@ -52,6 +52,7 @@ def matrix(
     bare = Side(stage, None)
     undefended = {cell.id: _attack(cell, bare, bare) for cell in cells}
     tried = [cell for cell in cells if any(arm.changed for arm in undefended[cell.id].arms)]
+    clean_utility(bare, "No defense", card)
     for cell in tried:
         report_undefended(cell, undefended[cell.id], bare, card)
     report_robust(None, [undefended[cell.id].utility.mean(axis=0) for cell in tried], None, bare, card)

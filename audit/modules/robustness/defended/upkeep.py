@@ -18,6 +18,19 @@ from audit.types import Answer
 UPKEEP_METRICS = ("clean_utility", "utility_cost", "false_alarm_rate", "calls_per_answer", "latency_multiplier")
 
 
+def clean_utility(side: Side, title: str, card: ReportCard) -> None:
+    """Report what the clean answers of one side are worth."""
+    rng = side.context.rng("robustness", "matrix", str(side.defense), "clean")
+    card.add(
+        "clean_utility",
+        f"{title}: {_what(side)} without any attack",
+        stats.mean_interval(side.utility, rng=rng, level=card.level, resamples=card.resamples, bounds=(0.0, 1.0)),
+        n=len(side.utility),
+        direction="higher_is_better",
+        params={"defense": side.defense, **_k(side)},
+    )
+
+
 def upkeep(side: Side, bare: Side, defense: Defense, card: ReportCard) -> None:
     """Report what the defense costs on clean requests, paired by user with the bare target.
 
@@ -30,19 +43,11 @@ def upkeep(side: Side, bare: Side, defense: Defense, card: ReportCard) -> None:
     title, params = defense.info.title, {"defense": side.defense, **_k(side)}
     rng = side.context.rng("robustness", "matrix", str(side.defense), "upkeep")
     ranking = side.context.cases[0].request.task == "rank"
-    what = f"NDCG@{side.context.cases[0].request.k}" if ranking else "share of right decisions"
-    card.add(
-        "clean_utility",
-        f"{title}: {what} without any attack",
-        stats.mean_interval(side.utility, rng=rng, level=card.level, resamples=card.resamples, bounds=(0.0, 1.0)),
-        n=len(side.utility),
-        direction="higher_is_better",
-        params=params,
-    )
+    clean_utility(side, title, card)
     lost = bare.utility - side.utility
     card.add(
         "utility_cost",
-        f"{title}: {what} lost without any attack",
+        f"{title}: {_what(side)} lost without any attack",
         stats.paired_difference(
             bare.utility, side.utility, rng=rng, level=card.level, resamples=card.resamples, bounds=(-1.0, 1.0)
         ),
@@ -59,6 +64,11 @@ def upkeep(side: Side, bare: Side, defense: Defense, card: ReportCard) -> None:
         _auc_cost(side, bare, title, params, card, rng)
     _false_alarms(side, bare, title, params, card)
     _costs(side, bare, title, params, card, rng)
+
+
+def _what(side: Side) -> str:
+    request = side.context.cases[0].request
+    return f"NDCG@{request.k}" if request.task == "rank" else "share of right decisions"
 
 
 def _k(side: Side) -> dict[str, Param]:
@@ -123,7 +133,7 @@ def _costs(
     card.add(
         "calls_per_answer",
         f"{title}: calls of the target behind one answer",
-        stats.mean_interval(calls, rng=rng, level=card.level, resamples=card.resamples, bounds=(1.0, calls.max() + 1)),
+        stats.ratio_interval(calls, np.ones_like(calls), rng=rng, level=card.level, resamples=card.resamples),
         n=len(calls),
         direction="neither",
         params=params,

@@ -1,0 +1,187 @@
+"""What a report shows of defenses: a line for each, one table per row of the comparison, certified figures apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from audit.findings import Finding
+
+METRICS = (
+    "attacked_utility",
+    "broken_rate",
+    "defense_gain",
+    "robust_utility",
+    "clean_utility",
+    "utility_cost",
+    "false_alarm_rate",
+    "calls_per_answer",
+    "latency_multiplier",
+    "detector_fpr",
+    "detector_auroc",
+    "detector_tpr",
+    "certified_accuracy",
+    "certified_hr",
+    "certified_overlap",
+    "certificate_coverage",
+    "certificate_violations",
+)
+"""Metrics that compare defenses."""
+
+ROWS = {
+    "adaptive": "Adaptive: the attack run again, end to end, by somebody who knows the defense and may ask it",
+    "replay": "Replay: the edits found without the defense, sent to the defended target",
+}
+"""The rows of a pair that get a table of their own: they never share one, nor a column with a certificate."""
+
+_COLUMNS = (
+    "clean_utility",
+    "utility_cost",
+    "robust_utility",
+    "false_alarm_rate",
+    "calls_per_answer",
+    "latency_multiplier",
+)
+
+_CERTIFIED = ("certified_accuracy", "certified_hr", "certified_overlap")
+
+
+@dataclass(frozen=True)
+class DefenseLine:
+    """One defense, or none, over the figures to choose by.
+
+    Attributes:
+        name: registered name; empty for the bare target.
+        title: for a person.
+        figures: by metric, its finding; metrics that were not measured are absent.
+    """
+
+    name: str
+    title: str
+    figures: dict[str, Finding]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Attacks by defenses, in one row of the comparison.
+
+    Attributes:
+        row: `adaptive` or `replay`.
+        title: what the row means.
+        defenses: titles of the columns behind the first, which is the bare target.
+        lines: title of an attack, the bare target's figure, and one figure per defense; None where it was not run.
+    """
+
+    row: str
+    title: str
+    defenses: tuple[str, ...]
+    lines: tuple[tuple[str, Finding | None, tuple[Finding | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class CertifiedLine:
+    """What one defense certifies against one kind of edit, by radius.
+
+    Attributes:
+        title: of the defense.
+        what: the quantity and the kind of edit.
+        figures: by radius from 0.
+    """
+
+    title: str
+    what: str
+    figures: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class DefenseView:
+    """Everything about defenses, arranged for reading.
+
+    Attributes:
+        attacks: how many attacks the worst case is over.
+        what: the utility that is measured.
+        lines: the bare target first, then defenses by what they leave under attack.
+        grids: one per row of the comparison.
+        certified: by defense.
+    """
+
+    attacks: int
+    what: str
+    lines: tuple[DefenseLine, ...]
+    grids: tuple[Grid, ...]
+    certified: tuple[CertifiedLine, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Metrics of the lines that any of them has, in a fixed order."""
+        return [metric for metric in _COLUMNS if any(metric in line.figures for line in self.lines)]
+
+    @property
+    def points(self) -> list[tuple[str, float, float, float]]:
+        """Title, clean utility, utility under the worst attack, and calls per answer, of each line that has them."""
+        found = []
+        for line in self.lines:
+            clean, robust = line.figures.get("clean_utility"), line.figures.get("robust_utility")
+            calls = line.figures.get("calls_per_answer")
+            if clean and robust and clean.estimate is not None and robust.estimate is not None:
+                found.append((line.title, clean.estimate, robust.estimate, (calls.estimate if calls else 1.0) or 1.0))
+        return found
+
+
+def defense_view(findings: Iterable[Finding]) -> DefenseView | None:
+    """Arrange the findings about defenses; None where there are none."""
+    of_ours = [f for f in findings if f.metric in METRICS and f.estimate is not None]
+    robust = {_name(f): f for f in of_ours if f.metric == "robust_utility"}
+    if len(robust) < 2:
+        return None
+    titles = {name: f.title.partition(": ")[0] for name, f in robust.items()}
+    order = sorted(robust, key=lambda name: (name != "", -(robust[name].estimate or 0.0), name))
+    lines = [DefenseLine(name, titles[name], _figures(name, of_ours)) for name in order]
+    k = robust[""].params.get("k") if "" in robust else None
+    return DefenseView(
+        int(next(iter(robust.values())).params.get("attacks") or 0),
+        f"NDCG@{k}" if k else "share of right decisions",
+        tuple(lines),
+        tuple(_grid(row, title, order[1:], titles, of_ours) for row, title in ROWS.items()),
+        tuple(_certified(order, titles, of_ours)),
+    )
+
+
+def _name(finding: Finding) -> str:
+    return str(finding.params.get("defense") or "")
+
+
+def _figures(name: str, findings: Sequence[Finding]) -> dict[str, Finding]:
+    return {
+        f.metric: f for f in findings if _name(f) == name and f.metric in _COLUMNS and f.params.get("measure") != "auc"
+    }
+
+
+def _grid(row: str, title: str, order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> Grid:
+    figures = [f for f in findings if f.metric == "attacked_utility"]
+    bare = {str(f.params["attack"]): f for f in figures if f.params.get("row") == "undefended"}
+    behind = {(str(f.params["attack"]), _name(f)): f for f in figures if f.params.get("row") == row}
+    lines = [
+        (f.title.partition(": ")[0], f, tuple(behind.get((attack, name)) for name in order))
+        for attack, f in bare.items()
+    ]
+    lines.sort(key=lambda line: line[1].estimate or 0.0)
+    return Grid(row, title, tuple(titles[name] for name in order), tuple(lines))
+
+
+def _certified(order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> list[CertifiedLine]:
+    words = {
+        "certified_accuracy": "right decisions",
+        "certified_hr": "next item certified in the list",
+        "certified_overlap": "share of the list certified",
+    }
+    lines = []
+    for name in order:
+        for metric in _CERTIFIED:
+            ours = [f for f in findings if f.metric == metric and _name(f) == name]
+            for edit in dict.fromkeys(str(f.params.get("edit")) for f in ours):
+                by_radius = sorted(
+                    (f for f in ours if str(f.params.get("edit")) == edit), key=lambda f: int(f.params.get("r") or 0)
+                )
+                lines.append(CertifiedLine(titles[name], f"{words[metric]}, {edit}s", tuple(by_radius)))
+    return lines
