@@ -1,0 +1,3 @@
+"""Defenses that work on the text before the target reads it."""
+
+from __future__ import annotations
