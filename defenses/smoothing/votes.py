@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.errors import ConfigError
-from audit.types import Answer, Outcome, Ranked, Request, Usage
+from audit.types import Answer, Outcome, Ranked, Request
 
 Rule = Literal["share", "mean"]
 """What orders the answer: the share of votes, in which the mean value decides ties, or the mean value alone."""
@@ -126,7 +126,7 @@ def collect(
             else:
                 cast[row, column] = True
                 values[row, column] = _place_score(rank, len(request.candidates or ()) or depth + 1, places)
-    failed = Counter(
+    failed: Counter[tuple[Outcome, str]] = Counter(
         ("error", "there was nothing to ask") if a is None else _how(a)
         for a, listed in zip(answers, lists, strict=True)
         if listed is None
@@ -165,18 +165,27 @@ def _place_score(rank: int, count: int, places: Places) -> float:
     return max(count - rank, 0) / max(count - 1, 1)
 
 
-def decided(yes: int, no: int, mean: float, threshold: Fraction = HALF) -> bool:
-    """Whether the votes say yes: more than `threshold` of those cast; at an even split the mean value decides."""
-    share = Fraction(yes, yes + no) if yes + no else Fraction(0)
-    return share > threshold or (share == threshold == HALF and mean > 0.5)
+def decisions(votes: Votes, rule: Rule = "share", threshold: Fraction = HALF) -> npt.NDArray[np.bool_]:
+    """(M,) whether the copies say yes: more than `threshold` of the votes cast, or of the mean value.
+
+    At an even split of the votes, and a threshold of one half, the mean value decides.
+    """
+    if rule == "mean":
+        return np.array([Fraction(float(m)) > threshold for m in votes.mean], dtype=bool)
+    cast = votes.n - votes.failures
+    shares = [Fraction(int(yes), cast) if cast else Fraction(0) for yes in votes.yes]
+    return np.array(
+        [s > threshold or (s == threshold == HALF and m > 0.5) for s, m in zip(shares, votes.mean, strict=True)],
+        dtype=bool,
+    )
 
 
 def answer(request: Request, votes: Votes, *, rule: Rule = "share", threshold: Fraction = HALF) -> Answer:
     """The smoothed answer.
 
     `score`, by share: (votes + mean) / (n + 1) over the n readable copies, a number on the side of one half on which
-    the votes are, in which votes count first and the mean probability orders ties. With another threshold it is moved
-    to the side of one half on which the decision is. By mean: the mean probability.
+    the votes are, in which votes count first and the mean probability orders ties. By mean: the mean probability. With
+    another threshold than one half it is moved to the side of one half on which the decision is.
 
     `rank`: the first k items in the order of `Votes.order`, with the same number as score, or the mean place score.
     Items without a vote are not listed.
@@ -188,18 +197,21 @@ def answer(request: Request, votes: Votes, *, rule: Rule = "share", threshold: F
     if read == 0:
         return _nothing_read(votes)
     scores = votes.mean if rule != "share" else (votes.yes + votes.mean) / (read + 1)
-    entries = [Ranked(i, votes.titles[i], float(s)) for i, s in zip(votes.items, scores, strict=True)]
     if request.task == "score":
-        if rule == "share" and threshold != HALF:
-            entries = [
-                Ranked(e.item_id, e.title, ((e.score or 0.0) + decided(int(y), int(n), float(m), threshold)) / 2)
-                for e, y, n, m in zip(entries, votes.yes, votes.no, votes.mean, strict=True)
-            ]
-        return Answer(tuple(entries))
-    listed = [entries[i] for i in votes.order(rule) if votes.yes[i]][: request.k]
+        if threshold != HALF:
+            scores = (scores + decisions(votes, rule, threshold)) / 2
+        entries = zip(votes.items, scores, strict=True)
+        return Answer(tuple(Ranked(item, votes.titles[item], float(score)) for item, score in entries))
+    listed = top(votes, request.k, rule)
     if not listed:
         return Answer(outcome="unparsable", detail=f"none of {votes.n} copies listed an item on offer")
-    return Answer(tuple(listed))
+    names = ((votes.items[i], float(scores[i])) for i in listed)
+    return Answer(tuple(Ranked(item, votes.titles[item], score) for item, score in names))
+
+
+def top(votes: Votes, k: int, rule: Rule = "share") -> list[int]:
+    """The first k items that got a vote, best first."""
+    return [i for i in votes.order(rule) if votes.yes[i]][:k]
 
 
 def _nothing_read(votes: Votes) -> Answer:
@@ -207,11 +219,6 @@ def _nothing_read(votes: Votes) -> Answer:
         return Answer(outcome="error", detail="there are no copies to ask about")
     (outcome, detail), _ = max(votes.failed.items(), key=lambda kv: kv[1])
     return Answer(outcome=outcome, detail=f"none of {votes.n} copies got a readable answer, most often: {detail}")
-
-
-def usage_of(answers: Sequence[Answer | None]) -> Usage:
-    """What the copies cost together."""
-    return sum((a.usage for a in answers if a is not None), Usage())
 
 
 @dataclass(frozen=True)
@@ -250,6 +257,18 @@ class Counting:
     def votes(self, request: Request, answers: Sequence[Answer | None]) -> Votes:
         """See `collect`."""
         return collect(request, answers, depth=self.depth, places=self.places)
+
+    def decisions(self, votes: Votes) -> npt.NDArray[np.bool_]:
+        """See `decisions`."""
+        return decisions(votes, self.rule, self.exact_threshold)
+
+    def listed(self, request: Request, votes: Votes) -> list[int]:
+        """See `top`."""
+        return top(votes, request.k, self.rule)
+
+    def list_length(self, request: Request) -> int:
+        """How many entries of a copy's list are votes."""
+        return request.k if self.depth is None else self.depth
 
     def answer(self, request: Request, votes: Votes) -> Answer:
         """See `answer`."""
