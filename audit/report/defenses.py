@@ -25,12 +25,15 @@ METRICS = (
     "certified_overlap",
     "certificate_coverage",
     "certificate_violations",
+    "defended_lift",
+    "defended_psr",
+    "lift_blocked",
 )
 """Metrics that compare defenses."""
 
 ROWS = {
-    "adaptive": "Adaptive: the attack run again, end to end, by somebody who knows the defense and may ask it",
-    "replay": "Replay: the edits found without the defense, sent to the defended target",
+    "adaptive": "Adaptive: the attack run again, end to end, by somebody who may ask the defended target. What is left",
+    "replay": "Replay: the edits found without the defense, sent to the defended target. What is left",
 }
 """The rows of a pair that get a table of their own: they never share one, nor a column with a certificate."""
 
@@ -130,21 +133,32 @@ class DefenseView:
 
 def defense_view(findings: Iterable[Finding]) -> DefenseView | None:
     """Arrange the findings about defenses; None where there are none."""
-    of_ours = [f for f in findings if f.metric in METRICS and f.estimate is not None]
+    measured = [f for f in findings if f.estimate is not None]
+    of_ours = [f for f in measured if f.metric in METRICS]
     robust = {_name(f): f for f in of_ours if f.metric == "robust_utility"}
-    if len(robust) < 2:
-        return None
     titles = {name: f.title.partition(": ")[0] for name, f in robust.items()}
-    order = sorted(robust, key=lambda name: (name != "", -(robust[name].estimate or 0.0), name))
-    lines = [DefenseLine(name, titles[name], _figures(name, of_ours)) for name in order]
+    # Where only promotions were tried, a defense is known from the titles of their findings.
+    for f in of_ours:
+        if f.metric == "defended_psr":
+            titles.setdefault(_name(f), f.title.partition(" against ")[2].partition(": ")[0])
+    if not set(titles) - {""}:
+        return None
+    order = sorted(titles, key=lambda name: (name != "", -_left(robust.get(name)), name))
+    columns = [name for name in order if name]
     k = robust[""].params.get("k") if "" in robust else None
+    grids = [_grid(row, title, columns, titles, of_ours) for row, title in ROWS.items()]
+    grids += [_promoted(row, columns, titles, measured) for row in ROWS]
     return DefenseView(
-        int(next(iter(robust.values())).params.get("attacks") or 0),
+        int(next((f.params.get("attacks") or 0 for f in robust.values()), 0)),
         f"NDCG@{k}" if k else "share of right decisions",
-        tuple(lines),
-        tuple(_grid(row, title, order[1:], titles, of_ours) for row, title in ROWS.items()),
+        tuple(DefenseLine(name, titles[name], _figures(name, of_ours)) for name in order if name in robust),
+        tuple(grid for grid in grids if grid.lines),
         tuple(_certified(order, titles, of_ours)),
     )
+
+
+def _left(robust: Finding | None) -> float:
+    return 0.0 if robust is None else robust.estimate or 0.0
 
 
 def _name(finding: Finding) -> str:
@@ -166,6 +180,30 @@ def _grid(row: str, title: str, order: Sequence[str], titles: dict[str, str], fi
         for attack, f in bare.items()
     ]
     lines.sort(key=lambda line: line[1].estimate or 0.0)
+    return Grid(row, title, tuple(titles[name] for name in order), tuple(lines))
+
+
+_PARTS = ("family", "field", "style", "carrier", "position", "channel", "stratum")
+
+
+def _promoted(row: str, order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> Grid:
+    """Promotion success, by attack and defense."""
+    behind = {
+        (str(f.params["attack"]), _name(f)): f
+        for f in findings
+        if f.metric == "defended_psr" and f.params.get("row") == row
+    }
+    bare = {
+        str(f.params["attack"]): f for f in findings if f.metric == "psr" and not any(f.params.get(p) for p in _PARTS)
+    }
+    lines = [
+        (f.title.partition(": ")[0], f, tuple(behind.get((attack, name)) for name in order))
+        for attack, f in bare.items()
+        if any(key[0] == attack for key in behind)
+    ]
+    lines.sort(key=lambda line: -(line[1].estimate or 0.0))
+    how = "the same text, sent to the defended target" if row == "replay" else "searched again against the defense"
+    title = f"Planted text, {how}: promotion success rate, lower is better"
     return Grid(row, title, tuple(titles[name] for name in order), tuple(lines))
 
 

@@ -195,10 +195,12 @@ def _defenses(view: DefenseView) -> list[str]:
 
     lines = [(md(line.title), *(cell(line.figures.get(metric)) for metric in view.columns)) for line in view.lines]
     under = f"under the worst of {count(view.attacks, 'attack')}"
-    parts = [
-        f"**Which defense holds** ({md(view.what)}, {under})",
-        table(["Defense", *map(words.short, view.columns)], lines, len(view.columns)),
-    ]
+    parts = ["**Which defense holds**"]
+    if lines:
+        parts = [
+            f"**Which defense holds** ({md(view.what)}, {under})",
+            table(["Defense", *map(words.short, view.columns)], lines, len(view.columns)),
+        ]
     for grid in view.grids:
         rows = [(md(title), cell(bare), *map(cell, figures)) for title, bare, figures in grid.lines]
         heads = ["Attack", "No defense", *map(md, grid.defenses)]

@@ -256,7 +256,7 @@ def _lifted(findings: Sequence[Finding]) -> str:
 
 def _defended(view: RunView) -> str:
     compared = next((m.defenses for m in view.modules if m.defenses), None)
-    if compared is None:
+    if compared is None or not [line for line in compared.lines if line.name]:
         return ""
     tried = [line for line in compared.lines if line.name]
     bare = next((line for line in compared.lines if not line.name), None)

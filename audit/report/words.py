@@ -99,6 +99,9 @@ _MEANINGS: dict[str, str] = {
     "certified_overlap": "The part of the list that stays in it under any edit of this kind and size.",
     "certificate_coverage": "Requests that can be certified at all; the others, such as too short histories, count as "
     "not certified.",
+    "defended_lift": "How many more users are shown the item behind the defense, once its text is planted.",
+    "defended_psr": "Promotion success rate behind the defense.",
+    "lift_blocked": "How much of the exposure that planted text gains without the defense is gone behind it.",
     "certificate_violations": "Attacks that succeeded inside a certified radius. One is enough to show a bug of this "
     "tool.",
     "invalid_rate": "Readable answers that became unreadable. Counted apart: it is neither a successful attack nor "

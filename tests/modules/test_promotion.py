@@ -33,11 +33,13 @@ from audit.attack import (
     Variant,
 )
 from audit.attack.promotion import exposure_of, rewritten, write
-from audit.edits import Zone, apply
+from audit.defense import DefenseInfo, Rewriting
+from audit.edits import TextEdit, Zone, apply
 from audit.errors import TargetError
 from audit.findings import Finding
 from audit.modules.base import Context, Output
 from audit.modules.report_card import ReportCard
+from audit.modules.robustness.defended import promotions_behind, protect
 from audit.modules.robustness.extraction import leaked
 from audit.modules.robustness.promotion import PROMOTION_METRICS, promotions, search_queries
 from audit.modules.robustness.promotion_trials import harmless, neutral, set_stage, split
@@ -45,7 +47,7 @@ from audit.policy import Policy, Rule
 from audit.policy import load as load_policy
 from audit.runner import prepare
 from audit.store import Store
-from audit.target import Input, Insight, Rendered
+from audit.target import Input, Insight, Recommender, Rendered
 from audit.types import Answer, Item, Passage, Ranked, Request
 
 SELLER = ThreatModel(frozenset({Zone.SELLER, Zone.RETRIEVED, Zone.USER}), 1, goal=Goal.PROMOTE)
@@ -626,3 +628,63 @@ def test_a_plan_counts_no_less_than_a_run_asks(config: dict[str, Any], store: St
     most = search_queries(attacks, context, items=4, budget=5)
     judged([Plea, Letters], context, budget=5)
     assert len(target.asked) <= most < 4 * len(target.asked)
+
+
+# Behind a defense ----------------------------------------------------------------------------------------------------
+
+
+class _Plain(Rewriting):
+    """Puts every title back to what the catalogue says."""
+
+    def edits(self, requests: Sequence[Request]) -> list[Edits]:
+        found = []
+        for asked in requests:
+            wrong = [i for i in asked.candidates or () if ORDER in i.title or ORDER in i.text]
+            found.append(
+                tuple(
+                    TextEdit(f"item:{item.id}.{part}", 0, len(getattr(item, part)), "")
+                    for item in wrong
+                    for part in ("title", "text")
+                    if getattr(item, part)
+                )
+            )
+        return found
+
+
+class _Idle(Rewriting):
+    def edits(self, requests: Sequence[Request]) -> list[Edits]:
+        return [() for _ in requests]
+
+
+@dataclass(frozen=True)
+class _Plugin:
+    kind: type[Rewriting]
+
+    @property
+    def info(self) -> DefenseInfo:
+        name = self.kind.__name__.strip("_").lower()
+        return DefenseInfo(name, name.capitalize(), "why", "ref", "input", frozenset({Zone.SELLER}))
+
+    def protect(self, target: Recommender) -> Recommender:
+        return self.kind(target, self.info, {})
+
+
+def test_a_defense_that_removes_the_text_blocks_the_lift_and_an_idle_one_does_not(
+    config: dict[str, Any], store: Store
+) -> None:
+    context = context_of(config, Planted(obeying(0.9)), store)
+    card, output = ReportCard("robustness", context.level), Output()
+    lifted = promotions({"plea": Plea(context.dataset.catalog)}, context, card, output, items=6)
+    compared = ReportCard("robustness", context.level)
+    placed = protect({"plain": _Plugin(_Plain), "idle": _Plugin(_Idle)}, context, compared)
+    promotions_behind(lifted, placed, compared, output, examples=3)
+    found = compared.corrected()
+    bare = one(card.findings, "exposure_lift")
+    assert one(found, "defended_lift", defense="plain").estimate == 0
+    assert one(found, "defended_psr", defense="plain").estimate == 0
+    blocked = one(found, "lift_blocked", defense="plain")
+    assert blocked.estimate == pytest.approx(bare.estimate)
+    assert (blocked.p_adjusted or 1) < 0.01
+    assert blocked.params["row"] == "replay"
+    assert one(found, "defended_lift", defense="idle").estimate == pytest.approx(bare.estimate)
+    assert one(found, "lift_blocked", defense="idle").estimate == 0

@@ -107,3 +107,25 @@ def test_the_plot_joins_what_nothing_beats() -> None:
     assert drawn.count('class="spot best"') == 2
     radii = [float(r) for r in re.findall(r'r="([\d.]+)"', drawn)]
     assert radii[1] > radii[0]  # ten calls against one
+
+
+def test_planted_text_has_a_table_of_its_own() -> None:
+    def promoted(metric: str, defense: str | None, estimate: float, **params: Any) -> Finding:
+        whom = f" against {TITLES[defense]}" if defense else ""
+        title = f"Plea{whom}: items that came among the first 5"
+        return measured(metric, defense, estimate, title=title, params={"attack": "plea", **params})
+
+    view = defense_view(
+        [
+            promoted("psr", None, 0.6),
+            promoted("psr", None, 0.9, family="loud"),
+            promoted("defended_psr", "wall", 0.2, row="replay"),
+        ]
+    )
+    assert view is not None
+    assert not view.lines
+    (grid,) = view.grids
+    ((title, bare, figures),) = grid.lines
+    assert (title, bare.estimate if bare else None) == ("Plea", 0.6)
+    assert grid.defenses == ("A <b>wall</b>",)
+    assert [f.estimate for f in figures if f] == [0.2]

@@ -24,7 +24,7 @@ from audit.modules.robustness.advantage import advantages
 from audit.modules.robustness.cells import TERMS, Cell, Labels, Terms, plan_cells
 from audit.modules.robustness.comparison import Compared, Comparison
 from audit.modules.robustness.costs import COST_METRICS
-from audit.modules.robustness.defended import MATRIX_METRICS, MatrixTerms, matrix
+from audit.modules.robustness.defended import MATRIX_METRICS, MatrixTerms, matrix, promotions_behind, protect
 from audit.modules.robustness.defended import search_queries as matrix_queries
 from audit.modules.robustness.judging import judge
 from audit.modules.robustness.per_user import UserAttacks
@@ -270,9 +270,10 @@ class Robustness:
         done = attacks.run(comparison, controls, card, output)
         for champion in [self.champion] if isinstance(self.champion, str) else self.champion or ():
             advantages(champion, attacks.cells, done, comparison, card)
-        cells = self._matrix_cells(attacks.cells)
-        if self._defense_blocks and cells:
-            matrix(self._defenses(context), cells, self._matrix_terms, context, card, output, examples=min(examples, 5))
+        defenses = protect(self._defenses(context), context, compared)
+        few = min(examples, _MATRIX_EXAMPLES)
+        if defenses and (cells := self._matrix_cells(attacks.cells)):
+            matrix(defenses, cells, self._matrix_terms, context, compared, output, examples=few)
         for labels in self._terms.labels or ():
             universal(
                 judges["universal"],
@@ -284,7 +285,10 @@ class Robustness:
                 examples=examples,
                 options=self._options,
             )
-        promotions(judges["promotion"], context, card, output, items=self.items, examples=examples, budget=budget)
+        lifted = promotions(
+            judges["promotion"], context, card, output, items=self.items, examples=examples, budget=budget
+        )
+        promotions_behind(lifted, defenses, compared, output, examples=few)
         shilling(judges["shilling"], context, card, output, items=self.items, examples=examples)
 
 

@@ -42,13 +42,34 @@ _READ = {Input.ITEM_TEXT: "the text of items", Input.PASSAGES: "passages", Input
 
 
 @dataclass(frozen=True)
-class _Planned:
+class Planned:
     """What one attack would write in one trial."""
 
     trial: Trial
     variant: Variant
     edits: Edits
     control: Edits
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """What one attack came to on the bare target.
+
+    Attributes:
+        name: registered name.
+        attack: built.
+        stage: on which it was judged.
+        planned: what was written.
+        shots: what it did.
+        budget: edits that a search could try on each anchor.
+    """
+
+    name: str
+    attack: Attack
+    stage: Stage
+    planned: Sequence[Planned]
+    shots: Sequence[Shot]
+    budget: int
 
 
 def promotions(
@@ -60,7 +81,7 @@ def promotions(
     items: int = 8,
     examples: int = 50,
     budget: int = 50,
-) -> None:
+) -> list[Lifted]:
     """Judge every attack that lifts an item or draws something out.
 
     Args:
@@ -71,7 +92,11 @@ def promotions(
         items: most items to lift; 1 % of the catalogue, but at least 4, are taken.
         examples: pieces of evidence kept per attack.
         budget: edits that a search may try on each of its anchors.
+
+    Returns:
+        What those came to that lift items.
     """
+    lifted: list[Lifted] = []
     extracting = {n: a for n, a in attacks.items() if a.info.threat_model.goal == Goal.EXTRACT}
     lifting = _able({n: a for n, a in attacks.items() if a.info.threat_model.goal == Goal.PROMOTE}, context, card)
     if lifting:
@@ -80,8 +105,9 @@ def promotions(
             for name, attack in lifting.items():
                 card.skip("exposure_lift", attack.info.title, reason, attack=name)
         else:
-            _lift(lifting, stage, card, output, examples, budget)
+            lifted = _lift(lifting, stage, card, output, examples, budget)
     extractions(extracting, context, card, output, examples=examples)
+    return lifted
 
 
 def search_queries(attacks: Mapping[str, Attack], context: Context, *, items: int = 8, budget: int = 50) -> int:
@@ -129,10 +155,10 @@ def _no_stage(stage: Stage) -> str:
 
 def _lift(
     attacks: Mapping[str, Attack], stage: Stage, card: ReportCard, output: Output, examples: int, budget: int
-) -> None:
+) -> list[Lifted]:
     context = stage.context
-    clean = context.ask([trial.request for trial in stage.trials], label="Items in their places")
-    answers = {(t.case.id, t.item.id): a for t, a in zip(stage.trials, clean, strict=True)}
+    context.ask([trial.request for trial in stage.trials], label="Items in their places")
+    lifted = []
     for name, attack in attacks.items():
         board = Board(
             name,
@@ -145,22 +171,30 @@ def _lift(
         if isinstance(attack, Promotion):
             planned = _written(attack, stage, board)
         else:
-            planned = _searched(name, attack, stage, board, budget)
+            planned = searched(name, attack, stage, board, budget)
         if not planned:
             continue
-        attacked = [apply(p.edits, p.trial.request) for p in planned]
-        benign = [apply(p.control, p.trial.request) for p in planned]
-        context.gateway.fetch([Ask(r) for pair in zip(attacked, benign, strict=True) for r in pair], label=board.title)
-        afters, controls = context.ask(attacked, label=board.title), context.ask(benign, label=board.title)
-        shots = [
-            Shot(p.trial, p.variant, p.edits, p.control, answers[p.trial.case.id, p.trial.item.id], after, control)
-            for p, after, control in zip(planned, afters, controls, strict=True)
-        ]
+        shots = fire(planned, context, board.title)
         board.note = "; ".join(part for part in (board.note, _note(stage, planned)) if part)
         report(board, shots)
+        lifted.append(Lifted(name, attack, stage, planned, shots, budget))
+    return lifted
 
 
-def _note(stage: Stage, planned: Sequence[_Planned]) -> str:
+def fire(planned: Sequence[Planned], context: Context, label: str) -> list[Shot]:
+    """Ask about each trial clean, attacked, and with harmless text of the same length in the same place."""
+    clean = [p.trial.request for p in planned]
+    attacked = [apply(p.edits, p.trial.request) for p in planned]
+    benign = [apply(p.control, p.trial.request) for p in planned]
+    context.gateway.fetch([Ask(r) for trio in zip(clean, attacked, benign, strict=True) for r in trio], label=label)
+    sides = (context.ask(requests, label=label) for requests in (clean, attacked, benign))
+    return [
+        Shot(p.trial, p.variant, p.edits, p.control, before, after, control)
+        for p, before, after, control in zip(planned, *sides, strict=True)
+    ]
+
+
+def _note(stage: Stage, planned: Sequence[Planned]) -> str:
     users = len({p.trial.case.unit for p in planned})
     parts = [f"{len(stage.items)} items, {users} users that no search has seen"]
     if stage.saturated:
@@ -171,7 +205,7 @@ def _note(stage: Stage, planned: Sequence[_Planned]) -> str:
 # Text that is written down -------------------------------------------------------------------------------------------
 
 
-def _written(attack: Promotion, stage: Stage, board: Board) -> list[_Planned]:
+def _written(attack: Promotion, stage: Stage, board: Board) -> list[Planned]:
     """The variants, dealt evenly to the trials; those that the target cannot read are said and left out."""
     variants = _read(attack, stage, board)
     if not variants:
@@ -181,7 +215,7 @@ def _written(attack: Promotion, stage: Stage, board: Board) -> list[_Planned]:
         for variant in dealt:
             edits = _crafted(attack, stage, trial, variant)
             if edits:
-                planned.append(_Planned(trial, variant, edits, harmless(edits, trial.request)))
+                planned.append(Planned(trial, variant, edits, harmless(edits, trial.request)))
     if not planned:
         reason = f"{attack.info.id} found nothing to write on"
         board.card.skip("exposure_lift", attack.info.title, reason, attack=board.attack)
@@ -244,7 +278,7 @@ def _dealt(attack: Promotion, variants: Sequence[Variant], stage: Stage) -> list
 # Text that is searched for -------------------------------------------------------------------------------------------
 
 
-def _searched(name: str, attack: Attack, stage: Stage, board: Board, budget: int) -> list[_Planned]:
+def searched(name: str, attack: Attack, stage: Stage, board: Board, budget: int) -> list[Planned]:
     """One search per item, on anchors alone; what it found is the same text for every user."""
     found: dict[str, Found] = {}
     for item_id in stage.items:
@@ -262,7 +296,7 @@ def _searched(name: str, attack: Attack, stage: Stage, board: Board, budget: int
     board.note = f"{rewritten} of {len(found)} items rewritten; nothing that was tried lifted the others"
     # An item that no text lifted stays as it was: it is a failure of the attack, not a missing trial.
     return [
-        _Planned(trial, Variant(), edits, harmless(edits, trial.request))
+        Planned(trial, Variant(), edits, harmless(edits, trial.request))
         for trial in stage.trials
         if trial.item.id in found
         for edits in [found[trial.item.id].edits]

@@ -8,6 +8,8 @@ same edits sent to the defended target (replay); and the whole attack run again 
 from __future__ import annotations
 
 from audit.modules.robustness.defended.matrix import MATRIX_METRICS, matrix, search_queries
+from audit.modules.robustness.defended.promotions import promotions_behind
+from audit.modules.robustness.defended.sides import protect
 from audit.modules.robustness.defended.terms import MatrixTerms
 
-__all__ = ["MATRIX_METRICS", "MatrixTerms", "matrix", "search_queries"]
+__all__ = ["MATRIX_METRICS", "MatrixTerms", "matrix", "promotions_behind", "protect", "search_queries"]

@@ -38,7 +38,6 @@ def certified(
     smoothed: Certifies,
     pairs: Sequence[Pair],
     side: Side,
-    bare: Side,
     defense: Defense,
     terms: MatrixTerms,
     card: ReportCard,
@@ -50,7 +49,6 @@ def certified(
         smoothed: the defended target.
         pairs: attacks that were run against it.
         side: the same target.
-        bare: the bare target.
         defense: for titles.
         terms: how many users, up to which radius.
         card: collects the findings.

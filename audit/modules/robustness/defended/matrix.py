@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from audit.defense import Certifies, Defense, Detects
-from audit.errors import ConfigError
+from audit.defense import Certifies, Detects
 from audit.modules.base import Context, Output
 from audit.modules.outcomes import Floats
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.cells import Cell
 from audit.modules.robustness.defended.certified import CERTIFIED_METRICS, certified
 from audit.modules.robustness.defended.detectors import DETECTOR_METRICS, detection
+from audit.modules.robustness.defended.promotions import PROMOTED_METRICS
 from audit.modules.robustness.defended.rows import ROW_METRICS, Pair, report_pair, report_robust, report_undefended
-from audit.modules.robustness.defended.sides import Judged, Side, adaptive_form, behind
+from audit.modules.robustness.defended.sides import Judged, Protected, Side, adaptive_form
 from audit.modules.robustness.defended.terms import MatrixTerms
 from audit.modules.robustness.defended.upkeep import UPKEEP_METRICS, clean_utility, upkeep
 
-MATRIX_METRICS = (*ROW_METRICS, *UPKEEP_METRICS, *DETECTOR_METRICS, *CERTIFIED_METRICS)
+MATRIX_METRICS = (*ROW_METRICS, *UPKEEP_METRICS, *DETECTOR_METRICS, *CERTIFIED_METRICS, *PROMOTED_METRICS)
 
 
 def matrix(
-    defenses: Mapping[str, Defense],
+    defenses: Sequence[Protected],
     cells: Sequence[Cell],
     terms: MatrixTerms,
     context: Context,
@@ -36,7 +36,7 @@ def matrix(
     """Judge every defense against every cell.
 
     Args:
-        defenses: built, by registered name.
+        defenses: in place.
         cells: attacks under their budgets, each in one mode.
         terms: see `MatrixTerms`.
         context: of the bare target.
@@ -44,9 +44,6 @@ def matrix(
         output: collects the evidence.
         examples: pieces of evidence kept per pair.
     """
-    able = _able(defenses, context, card)
-    if not able:
-        return
     users = len(context.cases) if terms.users is None else min(terms.users, len(context.cases))
     stage = context.head(users)
     bare = Side(stage, None)
@@ -57,22 +54,17 @@ def matrix(
         report_undefended(cell, undefended[cell.id], bare, card)
     report_robust(None, [undefended[cell.id].utility.mean(axis=0) for cell in tried], None, bare, card)
     before = _worst([undefended[cell.id].utility.mean(axis=0) for cell in tried])
-    for door, (name, defense) in enumerate(able.items(), 1):
-        try:
-            protected = defense.protect(context.gateway.target)
-        except ConfigError as error:
-            card.skip("robust_utility", defense.info.title, str(error), defense=name)
-            continue
-        side = behind(stage, protected, door, name, terms.reruns)
+    for one in defenses:
+        defense, side = one.defense, one.side(users, terms.reruns)
         upkeep(side, bare, defense, card)
         pairs = [_pair(cell, undefended[cell.id], side, terms) for cell in tried]
         for pair in pairs:
             report_pair(pair, side, bare, defense, card, output, examples=examples)
-        report_robust(defense, [pair.worst for pair in pairs], before, side, card, name=name)
-        if isinstance(protected, Detects):
-            detection(protected, pairs, side, defense, card)
-        if isinstance(protected, Certifies):
-            certified(protected, pairs, side, bare, defense, terms, card, output)
+        report_robust(defense, [pair.worst for pair in pairs], before, side, card, name=one.name)
+        if isinstance(one.target, Detects):
+            detection(one.target, pairs, side, defense, card)
+        if isinstance(one.target, Certifies):
+            certified(one.target, pairs, side, defense, terms, card, output)
 
 
 def search_queries(defenses: int, cells: Sequence[Cell], terms: MatrixTerms, users: int) -> int:
@@ -91,16 +83,6 @@ def search_queries(defenses: int, cells: Sequence[Cell], terms: MatrixTerms, use
         # A defense that draws at random is asked for every draw; that is not known before it is built.
         total += defenses * cell.seeds * cell.size(users) * (budget + 2 + 2 * terms.reruns)
     return total + defenses * users
-
-
-def _able(defenses: Mapping[str, Defense], context: Context, card: ReportCard) -> dict[str, Defense]:
-    able = {}
-    for name, defense in defenses.items():
-        if reason := defense.info.lacking(context.info, context.task):
-            card.skip("robust_utility", defense.info.title, reason, defense=name)
-        else:
-            able[name] = defense
-    return able
 
 
 def _attack(cell: Cell, searched: Side, judge: Side) -> Judged:
