@@ -84,7 +84,7 @@ def _wanted(requests: Sequence[Request], index: Mapping[str, int]) -> list[int] 
     """Indices of the candidates of all the requests; None where one asks for the whole catalogue."""
     if any(request.candidates is None for request in requests):
         return None
-    ids = {item.id for request in requests for item in request.candidates or ()}
+    ids = dict.fromkeys(item.id for request in requests for item in request.candidates or ())  # in a stable order
     return [index[item_id] for item_id in ids if item_id in index]
 
 

@@ -1,8 +1,9 @@
 """Exact log-probabilities of items under a P5 network, many prompts at once, in one pass.
 
 It computes what the stock T5 computes (the tests hold it to that), laid out for speed: weights of norms are folded into
-the matrices behind them, the last decoder layer is run at the positions that are read, and an item of two tokens costs
-no second pass: the first tokens stand behind the prefix as branches, each seeing the prefix and itself.
+the matrices behind them, the last decoder layer is run at the positions that are read, and an item of several tokens
+costs no second pass: the beginnings of items stand behind the prefix as a tree, each token seeing the prefix, the
+tokens before it and itself.
 
 Everything works on embeddings, so a gradient with respect to them is to be had from the same code.
 """
@@ -13,10 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audit.data.dataset import IntArray
 from audit.targets.zoo.p5_model import P5Net
 
 _Part = Any
@@ -42,6 +45,46 @@ class _DecoderLayer(_Layer):
     cross_out: Tensor
 
 
+@dataclass(frozen=True)
+class _Beginnings:
+    """Every way in which an item begins, one node each, the shorter ones first.
+
+    Attributes:
+        levels: (nodes) level of the node's last token.
+        codes: (nodes) number of that token within its level.
+        parents: node of the beginning without that token; -1 where nothing is left.
+        of_items: (items, depth - 1) node of an item's first token, of its first two, and so on.
+        bounds: first node of each level, and the one behind its last.
+    """
+
+    levels: Tensor
+    codes: Tensor
+    parents: tuple[int, ...]
+    of_items: Tensor
+    bounds: tuple[tuple[int, int], ...]
+
+
+def _beginnings(codes: IntArray) -> _Beginnings:
+    """The beginnings of items of these codes (items, depth)."""
+    items, depth = codes.shape
+    levels: list[int] = []
+    last: list[int] = []
+    parents: list[int] = []
+    of_items = np.full((items, depth - 1), -1)
+    bounds = []
+    for level in range(depth - 1):
+        first = len(last)
+        nodes, some, own = np.unique(codes[:, : level + 1], axis=0, return_index=True, return_inverse=True)
+        of_items[:, level] = first + own.reshape(-1)
+        parents += of_items[some, level - 1].tolist() if level else [-1] * len(nodes)
+        last += nodes[:, -1].tolist()
+        levels += [level] * len(nodes)
+        bounds.append((first, len(last)))
+    return _Beginnings(
+        torch.tensor(levels), torch.tensor(last), tuple(parents), torch.from_numpy(of_items), tuple(bounds)
+    )
+
+
 class Scorer:
     """Log-probabilities of items, given encoder and decoder tokens.
 
@@ -57,8 +100,6 @@ class Scorer:
         self.heads, self.gated = hyper.heads, hyper.gated
         self.epsilon = float(t5.config.layer_norm_epsilon)
         indexing, self.depth = net.vocabulary.indexing, net.vocabulary.indexing.depth
-        if self.depth > 2:
-            raise NotImplementedError("items of more than two tokens")
         self.codes = torch.from_numpy(indexing.codes)
         with torch.no_grad():
             self.table = t5.shared.weight.detach().clone()
@@ -68,7 +109,8 @@ class Scorer:
             self.heads_of_levels = [
                 (t5.lm_head.weight[start:end] * last).T.contiguous() for start, end in net.vocabulary.blocks
             ]
-        self.first_tokens = torch.arange(*net.vocabulary.blocks[0])
+        self.starts = torch.tensor([start for start, _ in net.vocabulary.blocks])
+        self.beginnings = _beginnings(indexing.codes)
         self._encoder_bias = t5.encoder.block[0].layer[0].SelfAttention
         self._decoder_bias = t5.decoder.block[0].layer[0].SelfAttention
         self._biases: dict[tuple[int, ...], Tensor] = {}
@@ -86,20 +128,23 @@ class Scorer:
             hidden = hidden + self._feed(hidden, layer)
         return self._norm(hidden)
 
-    def decode(self, memory: Tensor, prefix: Tensor, branches: Tensor | None = None) -> Tensor:
+    def decode(
+        self, memory: Tensor, prefix: Tensor, branches: Tensor | None = None, parents: tuple[int, ...] = ()
+    ) -> Tensor:
         """States that predict the next token, after the prefix and after the prefix with each branch.
 
         Args:
             memory: (batch, length, dim) from `encode`.
             prefix: (batch, n, dim) embedded decoder tokens, the start token first.
             branches: (batch, b, dim) embedded tokens that might follow the prefix.
+            parents: (b) the branch that each branch continues, one that stands before it; -1 for the prefix itself.
 
         Returns:
             (batch, 1 + b, dim).
         """
-        n, b = prefix.shape[1], 0 if branches is None else branches.shape[1]
+        n = prefix.shape[1]
         hidden = prefix if branches is None else torch.cat([prefix, branches], dim=1)
-        bias = self._causal(n, b)
+        bias = self._causal(n, parents)
         for number, layer in enumerate(self.decoder):
             query, key, value = self._split(self._norm(hidden) @ layer.joint, 3)
             if number == len(self.decoder) - 1:  # nothing reads the states before the end of the prefix again
@@ -116,11 +161,15 @@ class Scorer:
         memory = self.encode(encoder)
         if self.depth == 1:
             return self._levels(self.decode(memory, prefix), 0)[:, 0]
-        branches = self.embed(self.first_tokens).expand(len(memory), -1, -1)
-        states = self.decode(memory, prefix, branches)
-        first = self._levels(states[:, :1], 0)[:, 0]
-        second = self._levels(states[:, 1:], 1)
-        return first[:, self.codes[:, 0]] + second[:, self.codes[:, 0], self.codes[:, 1]]
+        tree = self.beginnings
+        branches = self.embed(self.starts[tree.levels] + tree.codes).expand(len(memory), -1, -1)
+        states = self.decode(memory, prefix, branches, tree.parents)
+        total = self._levels(states[:, :1], 0)[:, 0][:, self.codes[:, 0]]
+        for level in range(1, self.depth):
+            first, end = tree.bounds[level - 1]
+            values = self._levels(states[:, 1 + first : 1 + end], level)
+            total = total + values[:, tree.of_items[:, level - 1] - first, self.codes[:, level]]
+        return total
 
     def chosen(self, encoder: Tensor, prefix: Tensor, items: Tensor) -> Tensor:
         """Log-probability of each token of some items.
@@ -137,10 +186,16 @@ class Scorer:
         codes = self.codes[items]  # (batch, m, depth)
         if self.depth == 1:
             return self._levels(self.decode(memory, prefix), 0)[:, 0].gather(1, items)[..., None]
-        states = self.decode(memory, prefix, self.embed(self.first_tokens[codes[..., 0]]))
-        first = self._levels(states[:, :1], 0)[:, 0].gather(1, codes[..., 0])
-        second = self._levels(states[:, 1:], 1).gather(2, codes[..., 1:])[..., 0]
-        return torch.stack([first, second], dim=-1)
+        # Each item is a chain of its own: first tokens of all items, then second tokens, and so on.
+        count = items.shape[1]
+        chains = (self.starts + codes)[..., :-1].transpose(1, 2).flatten(1)
+        parents = tuple(max(i - count, -1) for i in range(chains.shape[1]))
+        states = self.decode(memory, prefix, self.embed(chains), parents)
+        found = [self._levels(states[:, :1], 0)[:, 0].gather(1, codes[..., 0])]
+        for level in range(1, self.depth):
+            values = self._levels(states[:, 1 + (level - 1) * count : 1 + level * count], level)
+            found.append(values.gather(2, codes[..., level : level + 1])[..., 0])
+        return torch.stack(found, dim=-1)
 
     def _levels(self, states: Tensor, level: int) -> Tensor:
         # Float64 from here on: sums over the catalogue then cost no digit that an order could hang on.
@@ -173,18 +228,27 @@ class Scorer:
     def _bidirectional(self, length: int) -> Tensor:
         return self._cached((length,), lambda: self._encoder_bias.compute_bias(length, length))
 
-    def _causal(self, n: int, branches: int) -> Tensor:
-        """Bias (1, heads, n + b, n + b): every branch stands at position n and sees the prefix and itself."""
+    def _causal(self, n: int, parents: tuple[int, ...]) -> Tensor:
+        """Bias (1, heads, n + b, n + b): a branch sees the prefix, those that it continues, and itself.
+
+        It stands at position n where it follows the prefix, one further than its parent elsewhere.
+        """
 
         def make() -> Tensor:
-            places = [*range(n), *[n] * branches]
-            bias = self._decoder_bias.compute_bias(n + 1, n + 1)[:, :, places][:, :, :, places]
-            seen = torch.ones(n + branches, n + branches, dtype=torch.bool).tril()
-            seen[n:, n:] = torch.eye(branches, dtype=torch.bool)
+            b = len(parents)
+            branches, places = torch.eye(b, dtype=torch.bool), list(range(n))
+            for i, parent in enumerate(parents):
+                places.append(n if parent < 0 else places[n + parent] + 1)
+                if parent >= 0:
+                    branches[i] |= branches[parent]
+            length = max(places) + 1
+            bias = self._decoder_bias.compute_bias(length, length)[:, :, places][:, :, :, places]
+            seen = torch.ones(n + b, n + b, dtype=torch.bool).tril()
+            seen[n:, n:] = branches
             masked: Tensor = bias.masked_fill(~seen, -torch.inf)
             return masked
 
-        return self._cached((n, branches), make)
+        return self._cached((n, len(parents), *parents), make)
 
     def _cached(self, key: tuple[int, ...], make: Callable[[], Tensor]) -> Tensor:
         found = self._biases.get(key)

@@ -22,6 +22,7 @@ from audit.targets.zoo.p5 import P5, SHIPPED, build, build_order_blind
 from audit.targets.zoo.p5_answers import NEVER, top
 from audit.targets.zoo.p5_indexing import SCHEMES, Indexing, first_appearance, make
 from audit.targets.zoo.p5_model import Hyper, P5Net, load, save
+from audit.targets.zoo.p5_scoring import Scorer
 from audit.targets.zoo.p5_training import RECIPES, Events, loss_of, samples, train
 from audit.targets.zoo.p5_vocabulary import SEEN, UNSEEN, Vocabulary, pieces, trained_words
 from audit.targets.zoo.protocol import hits, leave_one_out_ranks
@@ -211,6 +212,40 @@ def test_scores_are_those_of_teacher_forcing_item_by_item(world: Dataset, scheme
     parts = target.logprobs([asked, asked], ["105", target.prompts.item_text(7)])
     assert [len(part) for part in parts] == [vocabulary.indexing.depth] * 2
     np.testing.assert_allclose([sum(part) for part in parts], found[[5, 7]], atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_an_item_may_have_any_number_of_tokens(depth: int) -> None:
+    # No scheme has more than two; codes of 0, 1, 2 at every level give beginnings that items share, and that end early.
+    codes = np.unique(rng().integers(3, size=(40, depth)), axis=0)
+    indexing = Indexing("hid", codes, (3,) * depth)
+    torch.manual_seed(0)
+    net = P5Net(Vocabulary(indexing, 8), replace(SMALL, layers=2)).eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight += torch.randn_like(weight) * 0.05
+    scorer, tokens, size = Scorer(net), torch.from_numpy(net.vocabulary.item_tokens), len(codes)
+    inputs, start = torch.tensor([[3, 4, *tokens[0].tolist(), 1]]), [0, *tokens[-2].tolist()]
+    with torch.inference_mode():
+        states = net(inputs.expand(size, -1), torch.tensor([[*start, *line[:-1].tolist()] for line in tokens[:-1]]))
+        expected = torch.stack(
+            [
+                net.logits(states[:, len(start) - 1 + level], level)
+                .double()
+                .log_softmax(-1)[torch.arange(size), torch.from_numpy(codes[:, level])]
+                for level in range(depth)
+            ],
+            dim=-1,
+        )
+        asked = scorer.embed(inputs), scorer.embed(torch.tensor([start]))
+        found = scorer.catalogue(*asked)[0].numpy()
+        some = torch.tensor([[size - 1, 0, size // 2, 0]])
+        parts = scorer.chosen(*asked, some)[0].numpy()
+    np.testing.assert_allclose(found, expected.sum(-1).numpy(), atol=1e-5)
+    np.testing.assert_allclose(parts, expected[some[0]].numpy(), atol=1e-5)
+    if size == 3**depth:
+        assert float(np.exp(found).sum()) == pytest.approx(1)
+    assert np.ptp(found) > 0.05
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
