@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Literal, get_args
@@ -177,35 +177,14 @@ class PopularPollution(Pollution):
 
 @dataclass(frozen=True)
 class UnrelatedPollution(Pollution):
-    """Items that share least with the history: the words of titles and attributes, or the people who have both.
-
-    Attributes:
-        baskets: items that some people have, one collection of ids per person. With them an item is the less related
-            the less often it occurs together with the user's own; without, the fewer words and attributes it shares.
-    """
-
-    baskets: Sequence[Collection[str]] | None = field(default=None, repr=False)
+    """Items that share least with the history: fewest words of titles, and fewest attributes."""
 
     id = "profile-unrelated"
     title = "Unrelated items in the history"
     why = "Items from another world are what a hijacked or shared account leaves in a history."
 
-    @cached_property
-    def _together(self) -> Mapping[str, Counter[str]]:
-        together: dict[str, Counter[str]] = {}
-        for basket in self.baskets or ():
-            for item_id in basket:
-                together.setdefault(item_id, Counter()).update(basket)
-        return together
-
     def _kinship(self, request: Request, free: Sequence[Item]) -> list[int]:
-        own = [event.item for event in request.user.history]
-        if self.baskets is not None:
-            beside: Counter[str] = Counter()
-            for item in own:
-                beside.update(self._together.get(item.id, Counter()))
-            return [beside[item.id] for item in free]
-        shared = Counter(feature for item in own for feature in features(item))
+        shared = Counter(feature for event in request.user.history for feature in features(event.item))
         return [sum(shared[feature] for feature in features(item)) for item in free]
 
     def choose(self, request: Request, avoid: frozenset[str], count: int, rng: np.random.Generator) -> list[Item]:

@@ -90,13 +90,6 @@ def test_unrelated_items_share_no_word_and_no_attribute_with_the_history() -> No
         assert set(put_in(craft(UnrelatedPollution(GENRES, items=2), asked, seed=seed))) == {"sport3", "sport4"}
 
 
-def test_unrelated_by_the_people_who_have_both() -> None:
-    baskets = [("war0", "sport0", "sport1", "sport2", "sport3", "sport4"), ("war0", "love0", "love1", "love2", "war1")]
-    attack = UnrelatedPollution(GENRES, items=4, baskets=baskets)
-    chosen = put_in(craft(attack, Request(User("u", (Event(GENRES["war0"]),)))))
-    assert set(chosen) <= {"love3", "love4", "war2", "war3", "war4"}  # nobody has them beside war0
-
-
 @pytest.mark.parametrize("attack", [*ALL, HistoryDilution(catalog())], ids=lambda a: a.info.id)
 def test_nothing_to_insert_and_nowhere_to_put_it(attack: Any) -> None:
     alone = Catalog(items(1))
