@@ -17,6 +17,7 @@ from audit.stats.discrimination import (
 )
 from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.paired_rates import paired_rate_difference
+from audit.stats.precision import average_precision, average_precision_interval
 from audit.stats.resampling import (
     bootstrap,
     cluster_rate,
@@ -42,6 +43,8 @@ __all__ = [
     "Threshold",
     "auc",
     "auc_interval",
+    "average_precision",
+    "average_precision_interval",
     "benjamini_hochberg",
     "bootstrap",
     "brier",
