@@ -106,12 +106,18 @@ class P5Net(nn.Module):
         for table in (self.t5.shared, self.t5.lm_head):
             nn.init.normal_(table.weight, std=0.02)
 
-    def forward(self, inputs: Tensor, prefix: Tensor) -> Tensor:
-        """Encoder tokens (batch, length), padded on the right, and decoder tokens (batch, n) to (batch, n, dim)."""
+    def forward(self, inputs: Tensor, prefix: Tensor, shift: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Encoder tokens (batch, length), padded on the right, and decoder tokens (batch, n) to (batch, n, dim).
+
+        `shift` is added to the embeddings of the two, for a training that perturbs them.
+        """
         mask = (inputs != self.vocabulary.START).long()
-        memory = self.t5.encoder(input_ids=inputs, attention_mask=mask)[0]
+        encoder, decoder = self.t5.shared(inputs), self.t5.shared(prefix)
+        if shift is not None:
+            encoder, decoder = encoder + shift[0], decoder + shift[1]
+        memory = self.t5.encoder(inputs_embeds=encoder, attention_mask=mask)[0]
         states: Tensor = self.t5.decoder(
-            input_ids=prefix, encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False
+            inputs_embeds=decoder, encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False
         )[0]
         return states
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, float], None]
 """Called after each epoch with (epochs done, epochs in all, mean loss in nats per item)."""
 
+Backward = Callable[[P5Net, Tensor, Tensor, Tensor], float]
+"""Adds the gradients of a batch's loss to the network's and returns that loss; from the network and the three tensors
+of `samples`. It may draw from torch's generator, which is seeded for each epoch."""
+
 _CHECKPOINT = "checkpoint.safetensors"
 _WARMUP, _FLOOR = 0.05, 0.02
 _WANTED = 0.7
@@ -69,8 +73,7 @@ def train(
 ) -> dict[str, Any]:
     """Train on all but the last two items of each user, and save weights, configuration and evaluation to `out`.
 
-    A checkpoint is written after each epoch; called again with the same arguments, training goes on from there and
-    ends with the weights of a run that was never stopped. Nothing is selected on held-out items.
+    See `train_with`, with the gradients of the plain loss.
 
     Args:
         dataset: what to learn.
@@ -83,6 +86,47 @@ def train(
         progress: called after each epoch.
 
     Returns:
+        As `train_with`.
+
+    Raises:
+        ConfigError, TargetError, DataError: as `train_with`.
+    """
+    hyper = hyper or RECIPES.get(indexing, Hyper())
+    hyper = replace(
+        hyper,
+        epochs=hyper.epochs if epochs is None else epochs,
+        wishes=hyper.wishes if wishes is None else wishes,
+    )
+    return train_with(plain, dataset, out=out, seed=seed, indexing=indexing, hyper=hyper, progress=progress)
+
+
+def train_with(
+    backward: Backward,
+    dataset: Dataset,
+    *,
+    out: Path,
+    seed: int,
+    indexing: str,
+    hyper: Hyper,
+    plan: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train by the gradients that `backward` computes.
+
+    A checkpoint is written after each epoch; called again with the same arguments, training goes on from there and
+    ends with the weights of a run that was never stopped. Nothing is selected on held-out items.
+
+    Args:
+        backward: see `Backward`; `plain` for ordinary training.
+        dataset: what to learn.
+        out: folder to write to; made if absent.
+        seed: of the initial weights, the samples, the dropout and the clustering.
+        indexing: how items are spelt; see `audit.targets.zoo.p5_indexing`.
+        hyper: hyper-parameters.
+        plan: settings of `backward`: a checkpoint of other settings is refused. None for none.
+        progress: called after each epoch.
+
+    Returns:
         The last epoch's `loss` and the figures of `p5_evaluation.summary`.
 
     Raises:
@@ -92,16 +136,11 @@ def train(
     """
     from audit.targets.zoo import p5_evaluation
 
-    hyper = hyper or RECIPES.get(indexing, Hyper())
-    hyper = replace(
-        hyper,
-        epochs=hyper.epochs if epochs is None else epochs,
-        wishes=hyper.wishes if wishes is None else wishes,
-    )
     split = leave_one_out(dataset)
     users = _users(dataset, split.train)
     codes = make(indexing, list(split.train.values()), len(dataset.catalog), np.random.default_rng([seed, 0]))
-    label = json.dumps({"dataset": dataset.digest, "seed": seed, "indexing": indexing, **asdict(hyper)}, sort_keys=True)
+    settings = {"dataset": dataset.digest, "seed": seed, "indexing": indexing, **asdict(hyper), **(plan or {})}
+    label = json.dumps(settings, sort_keys=True)
     out.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -113,7 +152,7 @@ def train(
         for epoch in range(done, hyper.epochs):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
             torch.manual_seed(seed * 10_007 + epoch + 1)
-            loss = _epoch(net, optimizer, users, genres, epoch, np.random.default_rng([seed, 1, epoch]))
+            loss = _epoch(backward, net, optimizer, users, genres, epoch, np.random.default_rng([seed, 1, epoch]))
             checkpoint.write(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
             if progress is not None:
                 progress(epoch + 1, hyper.epochs, loss)
@@ -215,9 +254,14 @@ def _masked(items: IntArray, unknown: int, share: float, rng: np.random.Generato
     return np.where(rng.random(len(items)) < share, unknown, items)
 
 
-def loss_of(net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor) -> Tensor:
-    """Mean negative log-probability of an item in nats: the sum of the levels' cross-entropies."""
-    states, depth = net(inputs, prefix), net.vocabulary.indexing.depth
+def loss_of(
+    net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor, shift: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
+    """Mean negative log-probability of an item in nats: the sum of the levels' cross-entropies.
+
+    `shift` is added to the embeddings; see `P5Net.forward`.
+    """
+    states, depth = net(inputs, prefix, shift), net.vocabulary.indexing.depth
     losses = [
         functional.cross_entropy(
             net.logits(states[:, level::depth], level).flatten(0, 1), answer[:, level::depth].flatten()
@@ -227,7 +271,15 @@ def loss_of(net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor) -> Tenso
     return torch.stack(losses).sum()
 
 
+def plain(net: P5Net, inputs: Tensor, prefix: Tensor, answer: Tensor) -> float:
+    """The `Backward` of ordinary training."""
+    loss = loss_of(net, inputs, prefix, answer)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
 def _epoch(
+    backward: Backward,
     net: P5Net,
     optimizer: torch.optim.Optimizer,
     users: Sequence[Events],
@@ -241,13 +293,12 @@ def _epoch(
     for number, (inputs, prefix, answer) in enumerate(samples(net, users, genres, rng)):
         for group in optimizer.param_groups:
             group["lr"] = net.hyper.rate * _schedule(epoch * steps + number, net.hyper.epochs * steps)
-        loss = loss_of(net, inputs, prefix, answer)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = backward(net, inputs, prefix, answer)
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         known = int((answer >= 0).sum())
-        total, count = total + loss.item() * known, count + known
+        total, count = total + loss * known, count + known
     return total / count
 
 
