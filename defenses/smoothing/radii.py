@@ -243,7 +243,7 @@ def exact_radii(
         shown = bound(edits)
         open_ = standing & ~shown
         if open_.any() and world.affordable(kind, edits):
-            shown |= world.every(kind, edits, holds, open_)
+            shown = shown | world.every(kind, edits, holds, open_)
         standing &= shown
         if not standing.any():
             break
