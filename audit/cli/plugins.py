@@ -29,7 +29,8 @@ def plugins(
 ) -> None:
     """List modules, attacks, defenses and reference targets by the names that audit.yaml uses.
 
-    `recaudit plugins attacks` adds each attack's threat model: the zones it writes, what it sees, what it wants.
+    `recaudit plugins attacks` adds each attack's threat model: the zones it writes, what it sees, what it wants;
+    `recaudit plugins defenses` where each defense works, whose text it is meant for, and how often it asks the target.
     """
     from audit import registry
 
@@ -42,13 +43,39 @@ def plugins(
         if not titles:
             put(f"{group}: none are installed")
             continue
-        models = threat_models(titles) if kind is Kind.ATTACKS else {}
-        rows = table(group, "", *(("writes", "sees", "wants") if models else ()))
+        heads, declared = _declared(kind, titles)
+        rows = table(group, "", *heads)
         for name, title in titles.items():
-            rows.add_row(cell(name, "bold"), cell(title), *map(cell, models.get(name, ())))
+            rows.add_row(cell(name, "bold"), cell(title), *map(cell, declared.get(name, ())))
         rows.columns[0].no_wrap = True
         console().print(rows)
         put("")
+
+
+def _declared(kind: Kind | None, names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Heads of further columns, and their cells by name, where one kind is listed alone."""
+    if kind is Kind.ATTACKS:
+        return ("writes", "sees", "wants"), dict(threat_models(names))
+    if kind is Kind.DEFENSES:
+        return ("works on", "against", "calls"), dict(guarded(names))
+    return (), {}
+
+
+def guarded(names: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+    """By defense: where it works, the zones whose writers it is meant to withstand, and its calls for one answer."""
+    from audit import registry
+    from audit.defense import DefenseInfo
+    from audit.errors import ConfigError
+
+    found: dict[str, tuple[str, str, str]] = {}
+    for name in names:
+        try:
+            info = declared_by(registry.load("defenses", name, where="plugins"))
+        except ConfigError:
+            continue
+        if isinstance(info, DefenseInfo):
+            found[name] = (info.family, ", ".join(sorted(info.guards)), f"{info.calls:g}")
+    return found
 
 
 def threat_models(names: Iterable[str]) -> dict[str, tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from audit.defense.certificate import Certificate, Certifies, Claim, EditKind, M
 from audit.defense.defended import Defended, Rewriting
 from audit.defense.detection import Detects
 from audit.defense.info import Defense, DefenseInfo, Family
+from audit.defense.stack import Stack
 
 __all__ = [
     "Certificate",
@@ -26,5 +27,6 @@ __all__ = [
     "Family",
     "Method",
     "Rewriting",
+    "Stack",
     "Statement",
 ]

@@ -32,7 +32,7 @@ class Defended(ABC):
     def __init__(self, target: Recommender, defense: DefenseInfo, options: Mapping[str, object]) -> None:
         self.target = target
         self.defense = defense
-        self._options = dict(options)
+        self.defense_options = dict(options)
 
     @cached_property
     def info(self) -> TargetInfo:
@@ -40,7 +40,7 @@ class Defended(ABC):
         inner = describe(self.target)
         fingerprint = None
         if inner.fingerprint is not None:
-            parts = [self.defense.id, self._options, inner.fingerprint]
+            parts = [self.defense.id, self.defense_options, inner.fingerprint]
             fingerprint = hashlib.sha256(canonical_json(parts).encode()).hexdigest()
         return replace(
             inner,

@@ -81,6 +81,9 @@ def test_plugins_lists_every_registered_name_with_a_title(cli: Cli) -> None:
     attacks = cli("plugins", "attacks").out
     assert "typos" in attacks
     assert all(zone in attacks for zone in ("operator", "seller", "platform"))  # who writes what they touch
+    defenses = cli("plugins", "defenses").out
+    assert "sanitise" in defenses
+    assert all(word in defenses for word in ("against", "profile", "calls"))
 
 
 def test_targets_check_passes_a_good_target(work: Workspace, cli: Cli) -> None:

@@ -119,6 +119,17 @@ class _HalfBlind(_Dropping):
     divisor = 2 * BRITTLE
 
 
+class _OtherHalf(_Dropping):
+    """Stops what `_HalfBlind` misses."""
+
+    def edits(self, requests: Sequence[Request]) -> list[tuple[Edit, ...]]:
+        edited = []
+        for request in requests:
+            odd = [i for i, e in enumerate(request.user.history) if number(e.item.id) % (2 * BRITTLE) == BRITTLE]
+            edited.append(tuple(HistoryDrop(i) for i in reversed(odd)))
+        return edited
+
+
 class _Refusing(Defended):
     def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> list[Answer]:
         return [Answer(outcome="refused", detail="everything is suspicious") for _ in requests]
@@ -175,6 +186,7 @@ DEFENSES = {
     "nothing": Plugin(_Nothing, declared("nothing")),
     "dropping": Plugin(_Dropping, declared("dropping")),
     "half-blind": Plugin(_HalfBlind, declared("half-blind")),
+    "other-half": Plugin(_OtherHalf, declared("other-half")),
     "refusing": Plugin(_Refusing, declared("refusing")),
     "coin": Plugin(_Coin, declared("coin", randomised=True, calls=2)),
     "boasting": Plugin(_Boasting, declared("boasting")),
@@ -308,6 +320,17 @@ def test_a_defense_without_anything_to_work_on_says_so(config: dict[str, Any], s
     assert of(run, "robust_utility", defense="nothing").estimate is not None
 
 
+def test_a_stack_is_one_system(config: dict[str, Any], store: Store) -> None:
+    stacked = {"both": {"stack": ["half-blind", "other-half"]}, "half-blind": {}}
+    run = audited(config, Planted(config), store, defenses=stacked)
+    # Each half lets through what the other stops: multiplied, the two would seem to leave a quarter.
+    assert left(run, "half-blind", "worst") < 0.2
+    assert left(run, "both", "worst") > 0.9
+    assert of(run, "robust_utility", defense="both").title.startswith("Half-blind behind other-half")
+    run = audited(config, Planted(config), store, defenses={"both": {"stack": ["half-blind", "reader"]}})
+    assert "note" in of(run, "robust_utility", defense="both").reason
+
+
 def test_a_run_that_was_killed_ends_with_the_same_findings(
     config: dict[str, Any], store: Store, tmp_path: Path
 ) -> None:
@@ -339,6 +362,9 @@ def test_what_it_costs_is_planned(config: dict[str, Any], store: Store) -> None:
     ("options", "said"),
     [
         ({"defenses": ["nothin"]}, "modules.robustness.defenses: 'nothin' is not a known defense"),
+        ({"defenses": {"s": {"stack": ["nothing"]}}}, "defenses.s.stack: a stack needs at least two defenses"),
+        ({"defenses": {"s": {"stack": ["nothing"], "k": 1}}}, "defenses.s.k: a stack has no options of its own"),
+        ({"defenses": {"s": {"stack": ["nothin", "dropping"]}}}, "'nothin' is not a known defense"),
         ({"matrix": {"usrs": 3}}, "matrix.usrs: no option has this name; did you mean 'users'?"),
         ({"matrix": {"users": 0}}, "matrix.users: 0 must be a whole number of at least 1"),
         ({"matrix": {"attacks": ["typos"]}}, "matrix.attacks: 'typos' is not among the attacks of the module"),

@@ -15,7 +15,7 @@ from typing import Any
 from audit import registry
 from audit.attack import Attack
 from audit.attack.shilling import Shilling
-from audit.defense import Defense
+from audit.defense import Defense, Stack
 from audit.gateway import Ask
 from audit.modules.arms import benign, plan
 from audit.modules.base import Context, ModuleInfo, Output, build, provided
@@ -100,7 +100,7 @@ class Robustness:
         items: most items that attacks on the item side try to lift.
         defenses: names, or a mapping of names to options, to be set against the attacks on one user's answers. Among
             the options `defense` names the registered defense where the same one is tried twice with different options,
-            under names of your own.
+            under names of your own, and `stack` lists several, the outermost first, to be tried as one.
         matrix: on which terms that is done, by name; see `MatrixTerms`.
         examples: pieces of evidence kept per attack, worst first.
         sequential: whether an attack stops at a planned look once the policy can judge it. The looks share the error
@@ -125,7 +125,12 @@ class Robustness:
         for name in self.attacks:
             registry.load("attacks", self._plugin(name), where="modules.robustness.attacks")
         for name, block in self._defense_blocks.items():
-            registry.load("defenses", str(block.get("defense", name)), where="modules.robustness.defenses")
+            parts = _by_name(block["stack"]) if "stack" in block else {name: block}
+            for part, options in parts.items():
+                registry.load("defenses", str(options.get("defense", part)), where="modules.robustness.defenses")
+            if "stack" in block and len(block) > 1:
+                other = next(option for option in block if option != "stack")
+                raise ValueError(f"defenses.{name}.{other}: a stack has no options of its own; give them to its parts")
         # Read at once, so that a mistake is found before anything is asked.
         _ = self._terms, self._own_terms, self._matrix_terms
         if self.items < 1:
@@ -178,11 +183,18 @@ class Robustness:
         """The defenses by name, built."""
         for name, block in self._defense_blocks.items():
             if name not in self._defended:
-                where = f"modules.robustness.defenses.{name}"
-                factory = registry.load("defenses", str(block.get("defense", name)), where=where)
-                options = {k: v for k, v in block.items() if k not in _OWN_OF_DEFENSE}
-                self._defended[name] = build(factory, {**provided(factory, context), **options}, where=where)
+                self._defended[name] = self._defense(name, block, context)
         return self._defended
+
+    def _defense(self, name: str, block: Mapping[str, Any], context: Context) -> Defense:
+        where = f"modules.robustness.defenses.{name}"
+        if "stack" in block:
+            parts = _by_name(block["stack"])
+            return Stack(name, [self._defense(part, options, context) for part, options in parts.items()])
+        factory = registry.load("defenses", str(block.get("defense", name)), where=where)
+        options = {k: v for k, v in block.items() if k not in _OWN_OF_DEFENSE}
+        defense: Defense = build(factory, {**provided(factory, context), **options}, where=where)
+        return defense
 
     def _matrix_cells(self, cells: Sequence[Cell]) -> list[Cell]:
         """Each attack once: at its largest budget, and label-free where it runs in both modes."""
@@ -256,13 +268,15 @@ class Robustness:
         return output
 
     def _run(self, context: Context, card: ReportCard, compared: ReportCard, output: Output) -> None:
+        # Built before anything is asked, so that a mistake in their options costs nothing.
+        judges, built = self._by_judge(context), self._defenses(context)
         arms = benign(context)
         context.gateway.fetch(plan(arms, context), label="Benign controls")
         comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
         controls = {arm.id: Compared(arm, arm.answers(context)) for arm in arms}
         for control in controls.values():
             judge(comparison, control, None, card, output, examples=self.examples)
-        judges, budget, examples = self._by_judge(context), max(self.budgets), self.examples
+        budget, examples = max(self.budgets), self.examples
         for name, attack in judges["user"].items():
             if reason := attack.info.lacking(context.info, context.task):
                 card.skip("flip_rate", attack.info.title, reason, attack=name)
@@ -270,7 +284,7 @@ class Robustness:
         done = attacks.run(comparison, controls, card, output)
         for champion in [self.champion] if isinstance(self.champion, str) else self.champion or ():
             advantages(champion, attacks.cells, done, comparison, card)
-        defenses = protect(self._defenses(context), context, compared)
+        defenses = protect(built, context, compared)
         few = min(examples, _MATRIX_EXAMPLES)
         if defenses and (cells := self._matrix_cells(attacks.cells)):
             matrix(defenses, cells, self._matrix_terms, context, compared, output, examples=few)
