@@ -11,7 +11,6 @@ from audit.edits import Edit, HistoryDrop, Zone
 from audit.errors import ConfigError
 from audit.target import Input, Recommender
 from audit.types import Request
-from defenses.profile.graph import fit_to_others
 from defenses.profile.judge import Judge, RaisesAlarm
 from defenses.profile.options import ProfileDefense
 
@@ -62,15 +61,15 @@ class ConsistencyFilter(ProfileDefense):
         Raises:
             ConfigError: there is no log to learn from.
         """
-        judge = self.judge(fit_to_others)
+        judge = self.judge(self.graph.affinities)
         return FilteredHistory(target, self.info, self.settings(judge), judge, self.when)
 
 
 class FilteredHistory(RaisesAlarm, Rewriting):
     """A target that does not get to see history items that stand out.
 
-    Filtering twice is not the same as filtering once: what is left is a shorter history, of which again a share `fpr`
-    lies below its own -τ. A request is filtered once, by the gateway's one call.
+    Filtering what is filtered already changes nothing, unless a third of the history was dropped: that is the limit of
+    one pass, and a second one is allowed a third of what is left.
 
     Args:
         target: what is protected.

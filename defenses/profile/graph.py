@@ -8,7 +8,7 @@ of a history would vouch for itself, for polluted items as well as for true ones
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -23,9 +23,6 @@ stand together than their frequencies alone would bring about (Church and Hanks 
 `cosine`: of the vectors that say who has the item, counting only people who have both within the window."""
 
 MEASURES: tuple[Measure, ...] = ("pmi", "cosine")
-
-_CELLS = 1 << 22
-"""Pairs judged in one go: 32 MiB per array."""
 
 
 class ItemGraph:
@@ -138,49 +135,6 @@ class ItemGraph:
         found = csr_array((values, (rows, columns)), shape=self.counts.shape)
         found.eliminate_zeros()
         return found
-
-
-def fit_to_others(graph: ItemGraph, histories: Sequence[IntArray], users: Sequence[str]) -> list[FloatArray]:
-    """How well each item of a history fits the others: s, the mean of its affinities to the other items.
-
-    Args:
-        graph: what is known of the items.
-        histories: item numbers, of any lengths.
-        users: whose they are.
-
-    Returns:
-        Per history one number per item, at least 0. An item that has no other beside it has 0.
-    """
-    return over_pairs(graph, histories, users, lambda items, square: square)
-
-
-def over_pairs(
-    graph: ItemGraph,
-    histories: Sequence[IntArray],
-    users: Sequence[str],
-    support: Callable[[IntArray, FloatArray], FloatArray],
-) -> list[FloatArray]:
-    """Per item of each history, the mean of what the other items say for it.
-
-    Args:
-        graph: what is known of the items.
-        histories: item numbers, of any lengths; those of one length are judged together.
-        users: whose they are.
-        support: from item numbers (n, length) and their affinities (n, length, length) to (n, length, length), what the
-            item of the row says for that of the column.
-    """
-    found: list[FloatArray] = [np.empty(0)] * len(histories)
-    for length in sorted({len(history) for history in histories} - {0}):
-        rows = [row for row, history in enumerate(histories) if len(history) == length]
-        step = max(1, _CELLS // length**2)
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            stacked = np.stack([histories[row] for row in part])
-            square = support(stacked, graph.affinities(stacked, [users[row] for row in part]))
-            others = (stacked[:, :, None] != stacked[:, None, :]).sum(axis=1)
-            for row, values in zip(part, square.sum(axis=1) / np.maximum(others, 1), strict=True):
-                found[row] = values
-    return found
 
 
 def _holds(sorted_keys: IntArray, wanted: IntArray) -> FloatArray:

@@ -10,7 +10,7 @@ from audit.data.dataset import Dataset
 from audit.errors import ConfigError
 from audit.types import Request
 from defenses.profile.graph import MEASURES, ItemGraph, Measure
-from defenses.profile.judge import Fits, Judge
+from defenses.profile.judge import Judge, Support
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class ProfileDefense:
             raise ConfigError(f"defenses: a graph of items that occur together needs a log; {self.lacking}")
         return ItemGraph(self.dataset, window=self.window, shrink=self.shrink, measure=self.measure)
 
-    def judge(self, fits: Fits) -> Judge:
+    def judge(self, support: Support) -> Judge:
         """Who says which items do not belong."""
-        return Judge(self.graph, self.validation, fits, self.fpr, self.least)
+        return Judge(self.graph, self.validation, support, self.fpr, self.least)
 
     def settings(self, judge: Judge) -> dict[str, object]:
         """All on which a judgement depends, for the fingerprint."""

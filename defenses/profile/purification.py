@@ -26,7 +26,7 @@ from audit.errors import ConfigError
 from audit.seeds import generator
 from audit.target import Input, Recommender
 from audit.types import Event, Item, Request
-from defenses.profile.graph import ItemGraph, over_pairs
+from defenses.profile.graph import ItemGraph
 from defenses.profile.judge import Judge, RaisesAlarm
 from defenses.profile.options import ProfileDefense
 from defenses.smoothing.smoothed import Smoothed
@@ -59,17 +59,14 @@ class Retriever:
         keep = edges.data >= self.cut[rows]
         self.nearest = csr_array((edges.data[keep], (rows[keep], edges.indices[keep])), shape=edges.shape)
 
-    def support(self, graph: ItemGraph, histories: Sequence[IntArray], users: Sequence[str]) -> list[FloatArray]:
-        """Per item, the mean over the other items of the edge by which they retrieve it; 0 for one they do not.
+    def support(self, histories: IntArray, users: Sequence[str]) -> FloatArray:
+        """The edges by which the items of a history retrieve each other; 0 for those they do not retrieve.
 
-        The one who asks is left out of the edges, as everywhere.
+        The one who asks is left out of the edges, as everywhere. See `defenses.profile.judge.Support`.
         """
-
-        def retrieved(items: IntArray, square: FloatArray) -> FloatArray:
-            kept: FloatArray = np.where(square >= self.cut[items][:, :, None], square, 0.0)
-            return kept
-
-        return over_pairs(graph, histories, users, retrieved)
+        square = self.graph.affinities(histories, users)
+        kept: FloatArray = np.where(square >= self.cut[histories][:, :, None], square, 0.0)
+        return kept
 
     def replacements(self, kept: Sequence[int], taken: frozenset[int]) -> tuple[IntArray, FloatArray]:
         """The items that the kept ones retrieve most, without those that are taken, and how likely each is drawn.

@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from taste_world import CATALOG, log_of, make_log
 
 from audit.data.dataset import Dataset
-from defenses.profile.graph import ItemGraph, Measure, fit_to_others
+from defenses.profile.graph import ItemGraph, Measure
 
 INDEX = {item_id: n for n, item_id in enumerate(CATALOG)}
 
@@ -113,28 +113,6 @@ def test_edges_are_the_measure_of_every_pair(measure: Measure) -> None:
     graph = ItemGraph(make_log(30), window=4, shrink=1.0, measure=measure)
     everything = np.arange(len(CATALOG))
     np.testing.assert_allclose(graph.edges.toarray(), graph.affinities(everything[None], ["stranger"])[0], atol=1e-12)
-
-
-def test_fit_is_the_mean_over_the_other_items() -> None:
-    graph = ItemGraph(make_log(), window=10, shrink=1.0, measure="pmi")
-    histories = [numbers("a0", "a1", "a2", "b0"), numbers("a3"), numbers(), numbers("b1", "a1", "b1", "b2")]
-    found = fit_to_others(graph, histories, ["x"] * 4)
-    square = graph.affinities(histories[0][None], ["x"])[0]
-    np.testing.assert_allclose(found[0], square.sum(axis=1) / 3)
-    assert found[1].tolist() == [0.0]
-    assert len(found[2]) == 0
-    # A repeated item does not vouch for itself: two others are left to each b1.
-    b1_a1, b1_b2 = (graph.affinities(numbers("b1", other)[None], ["x"])[0, 0, 1] for other in ("a1", "b2"))
-    assert found[3][0] == found[3][2] == pytest.approx((b1_a1 + b1_b2) / 2)
-
-
-def test_histories_are_judged_alike_alone_and_together() -> None:
-    graph = ItemGraph(make_log(), window=10, shrink=1.0, measure="pmi")
-    rng = np.random.default_rng(0)
-    histories = [rng.permutation(60)[:n] for n in (3, 7, 3, 12, 7)]
-    users = ["x", "log1", "log2", "y", "log1"]
-    for history, user, found in zip(histories, users, fit_to_others(graph, histories, users), strict=True):
-        assert fit_to_others(graph, [history], [user])[0].tolist() == found.tolist()
 
 
 def test_a_log_in_which_nothing_stands_together() -> None:
