@@ -18,7 +18,7 @@ from audit.target import Recommender, describe
 from audit.types import Answer, Request
 from defenses.fields import READS, Text, untrusted
 from defenses.input import models
-from defenses.input.surprise import Reading, Surprise
+from defenses.input.surprise import Reading, Surprise, shared_surprise
 
 if TYPE_CHECKING:
     from audit.targets.lm import CausalLM
@@ -86,7 +86,7 @@ class PerplexityFilter:
     @cached_property
     def surprise(self) -> Surprise:
         """The reader of texts; loads the model."""
-        return Surprise(models.load("defenses.perplexity-filter.model", self._model))
+        return shared_surprise(models.load("defenses.perplexity-filter.model", self._model))
 
     @property
     def info(self) -> DefenseInfo:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,3 +104,9 @@ class Surprise:
             Reading(np.array(nll, dtype=float), tuple((int(a), int(b)) for a, b in spans))
             for nll, spans in zip(found, encoded["offset_mapping"], strict=True)
         ]
+
+
+@lru_cache(maxsize=2)
+def shared_surprise(lm: CausalLM) -> Surprise:
+    """One reader per model, so that two filters read a catalogue once."""
+    return Surprise(lm)
