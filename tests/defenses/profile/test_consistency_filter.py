@@ -189,6 +189,36 @@ def test_the_worst_go_first() -> None:
     assert {history[position] for position in found.flagged} == {"b3", "b6"}
 
 
+def one_by_one(defended: FilteredHistory, request: Request) -> list[int]:
+    """The positions that are flagged, by the definition: judge, take out the worst, judge the rest again."""
+    judge = defended.judge
+    index = judge.graph.index
+    left = [
+        (position, index[item])
+        for position, item in enumerate(ids(request))
+        if item in index and judge.graph.support(np.array([index[item]]), request.user.id)[0] >= judge.least
+    ]
+    flagged: list[int] = []
+    while len(left) > 1 and len(flagged) < len(request.user.history) // 3:
+        (fits,) = judge.fits([np.array([number for _, number in left])], [request.user.id])
+        norm = judge.norm(len(left))
+        z = norm.z(fits)
+        worst = int(np.argmin(z))
+        if z[worst] >= -norm.tau:
+            break
+        flagged.append(left.pop(worst)[0])
+    return flagged
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(histories, max_size=6), st.sampled_from([0.05, 0.5]), st.sampled_from(["asker", "log3"]))
+def test_many_at_once_are_judged_as_one_by_one(batch: list[list[str]], fpr: float, user: str) -> None:
+    defended = protected(fpr)
+    requests = [ask(history, user) for history in batch]
+    found = [list(judgement.flagged) for judgement in defended.judgements(requests)]
+    assert found == [one_by_one(defended, request) for request in requests]
+
+
 @pytest.mark.parametrize("history", [[], ["a1"], ["b2"], ["foreign"], ["c1", "c2", "c3"], ["a1", "foreign", "c3"]])
 def test_nothing_to_compare_with(history: list[str]) -> None:
     """Without a second item that can be judged there is no judgement, and no alarm."""
