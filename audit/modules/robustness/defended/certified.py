@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from audit import stats
 from audit.defense import Certificate, Certifies, Claim, Defense, EditKind
+from audit.defense.curves import certified_accuracy, certified_hits, certified_overlap, holds
 from audit.edits import Edit, HistoryDrop, HistoryInsert, HistoryReplace, apply
 from audit.findings import Evidence, Param
 from audit.modules.base import Output
-from audit.modules.outcomes import Floats
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.defended.rows import Pair
 from audit.modules.robustness.defended.sides import FIRST_RERUN, Side
@@ -96,11 +94,6 @@ def _terms(certificate: Certificate) -> str:
     return f"unit: {certificate.unit}; {certificate.kept:g} of {certificate.units} kept; {samples}, {level}"
 
 
-def holds(claim: Claim, kind: EditKind, radius: int) -> bool:
-    """Whether a claim is certified against so many edits of a kind."""
-    return claim.radius.get(kind, -1) >= radius
-
-
 def _curve(
     certificates: Sequence[Certificate],
     cases: Sequence[Case],
@@ -114,33 +107,24 @@ def _curve(
     at: dict[str, Param] = {**params, "edit": kind, "r": radius}
     where = f"certified against {radius} {kind}{'s' if radius != 1 else ''}"
     if cases[0].request.task == "score":
-        values = np.array([_right(c, case, kind, radius) for c, case in zip(certificates, cases, strict=True)])
-        _mean(card, side, "certified_accuracy", f"{title}: right decisions, {where}", values, at)
+        labels = [
+            {item.id: bool(label) for item, label in zip(case.request.candidates or (), case.labels, strict=True)}
+            for case in cases
+        ]
+        right = certified_accuracy(certificates, labels, kind, radius)
+        _mean(card, side, "certified_accuracy", f"{title}: right decisions, {where}", right, at)
         return
     k = cases[0].request.k
-    hits, shares = [], []
-    for certificate, case in zip(certificates, cases, strict=True):
-        kept = {c.item_id for c in certificate.claims if c.statement == "in_top_k" and holds(c, kind, radius)}
-        hits.append(float(bool(kept & case.relevant)))
-        shares.append(len(kept) / k)
-    _mean(card, side, "certified_hr", f"{title}: next item in the first {k}, {where}", np.array(hits), {**at, "k": k})
-    _mean(card, side, "certified_overlap", f"{title}: share of the list, {where}", np.array(shares), {**at, "k": k})
+    at["k"] = k
+    hits = certified_hits(certificates, [case.relevant for case in cases], kind, radius)
+    _mean(card, side, "certified_hr", f"{title}: next item in the first {k}, {where}", hits, at)
+    shares = certified_overlap(certificates, k, kind, radius)
+    _mean(card, side, "certified_overlap", f"{title}: share of the list, {where}", shares, at)
 
 
-def _right(certificate: Certificate, case: Case, kind: EditKind, radius: int) -> float:
-    """Share of the decisions about a case that are right and certified; 0 where it cannot be certified."""
-    labels = {item.id: bool(label) for item, label in zip(case.request.candidates or (), case.labels, strict=True)}
-    right = [
-        claim.item_id
-        for claim in certificate.claims
-        if claim.statement in {"yes", "no"}
-        and holds(claim, kind, radius)
-        and labels.get(claim.item_id) == (claim.statement == "yes")
-    ]
-    return len(set(right)) / len(labels) if labels else 0.0
-
-
-def _mean(card: ReportCard, side: Side, metric: str, title: str, values: Floats, params: dict[str, Param]) -> None:
+def _mean(
+    card: ReportCard, side: Side, metric: str, title: str, values: Sequence[float], params: dict[str, Param]
+) -> None:
     rng = side.context.rng("robustness", "matrix", str(side.defense), metric, str(params["edit"]), str(params["r"]))
     card.add(
         metric,
