@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from html.entities import html5
 
-ROLES = ("system", "assistant", "user", "human", "developer", "tool")
-_ANSWERING = ("answer", "response", "instruction", "instructions", "input", "output", "end of")
+ROLES = ("system", "assistant", "user", "human")
+_ANSWERING = ("answer", "response", "instruction", "instructions", "end of")
 _NAMES = (
     *("INST", "SYS", "SYSTEM", "USER", "ASSISTANT", "BOS", "EOS", "PAD", "UNK", "CLS", "SEP", "MASK", "IMG", "DATA"),
     *("TOOL_CALLS", "AVAILABLE_TOOLS", "TOOL_RESULTS"),

@@ -57,10 +57,9 @@ class Mark:
         """The text, marked; the mark itself is taken out of it first."""
         if self.way == "encode":
             return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
-        escaped = _without(text, self.word)
         if self.way == "delimit":
-            return f"<<{self.word}>>{escaped}<</{self.word}>>"
-        return _BLANK.sub(self.blank, escaped)
+            return f"<<{self.word}>>{_without(text, re.escape(self.word))}<</{self.word}>>"
+        return _BLANK.sub(self.blank, _without(text, self._beside_a_caret))
 
     def taken_off(self, text: str) -> str:
         """What a target wrote, without marks that it copied."""
@@ -68,7 +67,12 @@ class Mark:
             return text
         if self.way == "delimit":
             return re.sub(rf"<<\s*/?\s*{self.word}\s*>>", "", text, flags=re.IGNORECASE)
-        return re.sub(rf"\^?{self.word}\^?", " ", text, flags=re.IGNORECASE)
+        return re.sub(self._beside_a_caret, " ", text, flags=re.IGNORECASE)
+
+    @property
+    def _beside_a_caret(self) -> str:
+        """A mark or the half of one. Three bare letters may be a word of the data, such as DVD."""
+        return rf"\^+{self.word}\^*|{self.word}\^+"
 
 
 class Spotlight:
@@ -156,10 +160,10 @@ class Spotlit(Defended):
         return [_unmarked(a, r, self.mark(r, d)) for a, (r, d) in zip(answers, pairs, strict=True)]
 
 
-def _without(text: str, word: str) -> str:
-    found = 1 if word else 0
+def _without(text: str, pattern: str) -> str:
+    found = 1
     while found:  # taking one out can bring the two halves of another together
-        text, found = re.subn(re.escape(word), "", text, flags=re.IGNORECASE)
+        text, found = re.subn(pattern, "", text, flags=re.IGNORECASE)
     return text
 
 

@@ -86,6 +86,7 @@ def test_what_only_a_prompt_or_a_machine_would_mean_goes(text: str, expected: st
         "SKU AB-1234/5678_X (rev. 2.0)",
         "M*A*S*H, C++, [REC] (2007), Se7en, WALL·E, I, m",
         "USB-кабель 3D-фильм",
+        "Developer: Nintendo; Output: HDMI; Model: X-100",
         "1 < 2 and 3 > 2, I <3 you",
         "Braces {title} {{x}} {0} %s",
         "Amélie – “Le fabuleux destin”",

@@ -96,8 +96,13 @@ def test_no_text_can_write_the_mark(text: str, word: str) -> None:
     assert fenced.casefold().count(f"<</{word}>>") == 1
     marked = Mark("datamark", word).put_on(text)
     inside = marked.replace(f"^{word}^", "\0")
-    assert word not in inside.casefold().replace("ſ", "s") or word == "st"
+    assert f"^{word}" not in inside.casefold()
+    assert f"{word}^" not in inside.casefold()
     assert not any(c.isspace() for c in inside)
+
+
+def test_letters_of_the_data_that_happen_to_be_those_of_the_mark_stay() -> None:
+    assert Mark("datamark", "dvd").put_on("The DVD ^dvd^ (1995)") == "The^dvd^DVD^dvd^(1995)"
 
 
 @settings(max_examples=60)
