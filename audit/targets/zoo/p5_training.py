@@ -109,6 +109,7 @@ def train_with(
     indexing: str,
     hyper: Hyper,
     plan: Mapping[str, Any] | None = None,
+    start: P5Net | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train by the gradients that `backward` computes.
@@ -123,7 +124,9 @@ def train_with(
         seed: of the initial weights, the samples, the dropout and the clustering.
         indexing: how items are spelt; see `audit.targets.zoo.p5_indexing`.
         hyper: hyper-parameters.
-        plan: settings of `backward`: a checkpoint of other settings is refused. None for none.
+        plan: settings of `backward` and `start`: a checkpoint of other settings is refused. None for none.
+        start: a trained network to go on from, which is changed; its vocabulary and shape take the place of those that
+            `indexing` and `hyper` give. None for fresh weights.
         progress: called after each epoch.
 
     Returns:
@@ -138,15 +141,18 @@ def train_with(
 
     split = leave_one_out(dataset)
     users = _users(dataset, split.train)
-    codes = make(indexing, list(split.train.values()), len(dataset.catalog), np.random.default_rng([seed, 0]))
     settings = {"dataset": dataset.digest, "seed": seed, "indexing": indexing, **asdict(hyper), **(plan or {})}
     label = json.dumps(settings, sort_keys=True)
     out.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         genres = _genres(dataset) if hyper.wishes else [frozenset()] * len(dataset.catalog)
-        words = trained_words(sorted({genre for kinds in genres for genre in kinds}))
-        net = P5Net(Vocabulary(codes, hyper.buckets, words), hyper)
+        if start is None:
+            codes = make(indexing, list(split.train.values()), len(dataset.catalog), np.random.default_rng([seed, 0]))
+            words = trained_words(sorted({genre for kinds in genres for genre in kinds}))
+            start = P5Net(Vocabulary(codes, hyper.buckets, words), hyper)
+        net = start
+        net.hyper = hyper
         optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
         done, loss = checkpoint.read(out / _CHECKPOINT, net, optimizer, label, what="p5")
         for epoch in range(done, hyper.epochs):

@@ -6,19 +6,15 @@ an unbroken one); and a pairwise term. Binary cross-entropy is lowered most chea
 yes, which leaves the order of the films to chance: UAUC stays near .5 while the pooled AUC looks fine. The pairwise
 term compares liked and disliked targets of the same user, where the user's rate cancels.
 
-A checkpoint is a folder with safetensors and JSON, published by one rename; the order of the examples is a function of
-seed and step, so a killed training goes on as if nothing had happened.
+The order of the examples is a function of seed and step, so a killed training goes on as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,16 +25,13 @@ from audit.data.splits import WindowGroup, window_groups
 from audit.errors import TargetError
 from audit.targets.packing import Group
 from audit.targets.zoo import tallrec
-from audit.types import canonical_json
+from audit.targets.zoo.adapter import Adapter, writing
 
 if TYPE_CHECKING:
     import torch
 
     from audit.data.dataset import Dataset
     from audit.targets.lm import CausalLM
-
-BASE_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
-"""Written into the adapter instead of the folder on this machine."""
 
 Progress = Callable[[int, int, float], None]
 """Called after each step with (step, steps, loss)."""
@@ -128,10 +121,10 @@ def train(
     # The workers take the cores; more threads inside a matrix product would only wait for each other.
     torch.set_num_threads(1)
     try:
-        with _writing(out), ThreadPoolExecutor(workers) as pool:
+        with writing(out), ThreadPoolExecutor(workers) as pool:
             out.mkdir(parents=True, exist_ok=True)
             trainer = _Trainer(base, recipe, seed, pool)
-            done, history, seconds = trainer.restore(out, plan)
+            done, history, seconds = trainer.adapter.restore(out, plan)
             for step in range(done, steps):
                 started = time.monotonic()
                 chosen = [groups[i] for i in order(len(groups), recipe.groups, seed, step)]
@@ -141,8 +134,8 @@ def train(
                 if progress is not None:
                     progress(step + 1, steps, loss)
                 if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
-                    trainer.save(out, plan, step + 1, history, seconds)
-            trainer.export(out)
+                    trainer.adapter.save(out, plan, step + 1, history, seconds)
+            trainer.adapter.export(out)
             metrics = {
                 "steps": steps,
                 "groups": steps * recipe.groups,
@@ -155,21 +148,6 @@ def train(
     finally:
         torch.set_num_threads(threads)
     return metrics
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turns what a disk can do into a sentence."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise TargetError(
-            f"tallrec: {out} cannot be read or written ({said}); mend that and start again, and the training goes on "
-            "from its last checkpoint"
-        ) from None
 
 
 def order(total: int, size: int, seed: int, step: int) -> list[int]:
@@ -218,14 +196,9 @@ def shares(labels: Sequence[Sequence[int]], pairwise: float) -> list[tuple[float
 
 
 class _Trainer:
-    """Adapter, optimizer, and their checkpoints.
-
-    The adapter lives in the model's type (bfloat16 where that is fast); the optimizer works on float32 copies, because
-    late updates are smaller than a bfloat16 step.
-    """
+    """A fresh adapter and the gradients of its loss."""
 
     def __init__(self, base: CausalLM, recipe: Recipe, seed: int, pool: ThreadPoolExecutor) -> None:
-        import torch
         from peft import LoraConfig, get_peft_model
 
         from audit.targets.lm import CausalLM
@@ -234,36 +207,20 @@ class _Trainer:
             r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
         )
         model = get_peft_model(base.model, config, autocast_adapter_dtype=False)
-        self.lm = CausalLM(model, base.tokenizer, identity=base.identity)
+        self.adapter = Adapter(CausalLM(model, base.tokenizer, identity=base.identity), clip=recipe.clip)
+        self.adapter.draw(np.random.default_rng([seed, 0, 0]))
         self.recipe = recipe
-        self.live = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        rng = np.random.default_rng([seed, 0, 0])
-        for name, parameter in sorted(self.live.items()):
-            # LoRA's own start: A as that of a linear layer, B zero.
-            bound = 1 / math.sqrt(parameter.shape[1]) if "lora_A" in name else 0.0
-            parameter.data = torch.tensor(rng.uniform(-bound, bound, tuple(parameter.shape))).to(parameter.dtype)
-        self.master = {name: p.detach().float().clone().requires_grad_() for name, p in self.live.items()}
-        self.optimizer = torch.optim.AdamW(list(self.master.values()), lr=recipe.peak, weight_decay=0.0)
-        yes, no = answer_tokens(self.lm)
-        head = self.lm.model.get_output_embeddings().weight
-        self.direction = (head[yes].float() - head[no].float()).detach()
+        self.direction = answer_direction(self.adapter.lm)
         self.pool = pool
 
     def step(self, groups: Sequence[WindowGroup], rate: float) -> float:
         """One optimizer step; returns the loss before it."""
-        import torch
-
-        packed = encode(self.lm, groups)
+        packed = encode(self.adapter.lm, groups)
         weights = shares([g.labels for g in groups], self.recipe.pairwise)
         # Each group on a thread of its own: its gradient is a separate sum, and one meeting per step costs less than
         # one per matrix product, above all where other programs use the same cores.
         results = list(self.pool.map(self._group_gradient, packed, [g.labels for g in groups], weights))
-        for n, parameter in enumerate(self.master.values()):
-            parameter.grad = torch.stack([gradients[n] for _, gradients in results]).float().sum(0)
-        torch.nn.utils.clip_grad_norm_(self.master.values(), self.recipe.clip)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
-        self._publish()
+        self.adapter.descend([gradients for _, gradients in results], rate)
         return sum(loss for loss, _ in results)
 
     def _group_gradient(
@@ -271,84 +228,19 @@ class _Trainer:
     ) -> tuple[float, Sequence[torch.Tensor]]:
         import torch
 
-        scores = self.lm.hidden([group]).float() @ self.direction
+        scores = self.adapter.lm.hidden([group]).float() @ self.direction
         loss = group_loss(scores, labels, *shares)
-        return float(loss.detach()), torch.autograd.grad(loss, list(self.live.values()))
+        return float(loss.detach()), torch.autograd.grad(loss, self.adapter.parameters)
 
-    def _publish(self) -> None:
-        for name, parameter in self.live.items():
-            parameter.data.copy_(self.master[name].data)
 
-    def save(self, out: Path, plan: Mapping[str, Any], step: int, history: Sequence[float], seconds: float) -> None:
-        """Write a checkpoint beside the old one, publish it by a rename, then drop the old one."""
-        from safetensors.torch import save_file
-
-        tensors = {f"weight.{name}": p.detach() for name, p in self.master.items()}
-        for name, parameter in self.master.items():
-            tensors |= {f"{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
-        partial = out / ".checkpoint.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        save_file(tensors, partial / "state.safetensors")
-        state = {"plan": plan, "step": step, "history": list(history), "seconds": seconds}
-        (partial / "state.json").write_text(json.dumps(state) + "\n", encoding="utf-8")
-        old = _checkpoints(out)
-        partial.rename(out / f"checkpoint-{step:06d}")
-        for folder in old:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def restore(self, out: Path, plan: Mapping[str, Any]) -> tuple[int, list[float], float]:
-        """Read the newest checkpoint: (steps done, losses, seconds); zeros when there is none."""
-        from safetensors.torch import load_file
-
-        found = _checkpoints(out)
-        if not found:
-            return 0, [], 0.0
-        state = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
-        if canonical_json(state["plan"]) != canonical_json(plan):
-            raise TargetError(
-                f"tallrec: {out} holds a training with other settings; remove it or choose another folder"
-            )
-        tensors = load_file(found[-1] / "state.safetensors")
-        for name, parameter in self.master.items():
-            parameter.data.copy_(tensors[f"weight.{name}"])
-            self.optimizer.state[parameter] = {
-                key: tensors[f"{key}.{name}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
-            }
-        self._publish()
-        return int(state["step"]), list(state["history"]), float(state["seconds"])
-
-    def export(self, out: Path) -> None:
-        """Write the finished adapter in the PEFT format, in bfloat16."""
-        from peft.utils import get_peft_model_state_dict
-        from safetensors.torch import save_file
-
-        state = get_peft_model_state_dict(self.lm.model)
-        tensors = {name: tensor.detach().bfloat16().contiguous() for name, tensor in state.items()}
-        partial = out / ".adapter.partial"
-        save_file(tensors, partial, metadata={"format": "pt"})
-        told = self.lm.model.peft_config["default"]
-        # Only what the adapter needs, so that older releases of PEFT read it too.
-        config = {
-            "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": BASE_NAME,
-            "inference_mode": True,
-            "r": told.r,
-            "lora_alpha": told.lora_alpha,
-            "lora_dropout": told.lora_dropout,
-            "bias": told.bias,
-            "target_modules": sorted(told.target_modules),
-        }
-        (out / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        partial.replace(out / "adapter_model.safetensors")
+def answer_direction(lm: CausalLM) -> torch.Tensor:
+    """(width,) whose product with the last hidden state is the yes-minus-no logit."""
+    yes, no = answer_tokens(lm)
+    head = lm.model.get_output_embeddings().weight
+    return (head[yes].float() - head[no].float()).detach()
 
 
 def answer_tokens(lm: CausalLM) -> tuple[int, int]:
     """First tokens of " Yes" and " No": the prompt ends in a colon."""
     yes, no = (ids[0] for ids in lm.encode([f" {word}" for word in tallrec.ANSWERS]))
     return yes, no
-
-
-def _checkpoints(out: Path) -> list[Path]:
-    return sorted(p for p in out.glob("checkpoint-*") if (p / "state.json").is_file())

@@ -17,6 +17,7 @@ from audit.targets.hf import HFTarget
 from audit.targets.lm import CausalLM
 from audit.targets.zoo import tallrec
 from audit.targets.zoo import tallrec_training as training
+from audit.targets.zoo.adapter import BASE_NAME
 from audit.targets.zoo.tallrec_evaluation import anchors, evaluate
 from audit.types import Event, Item, User
 
@@ -176,7 +177,7 @@ def test_the_written_adapter_scores_like_the_trained_model(world, tmp_path, tiny
     lm = tiny()
     training.train(world, out=tmp_path, steps=4, recipe=SMALL, base=lm)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == training.BASE_NAME
+    assert config["base_model_name_or_path"] == BASE_NAME
     group = window_groups(world, "test", history=5, targets=4)[0]
     request = tallrec.question(group.user, group.history, group.targets)
     options = {"tasks": ("score",), "templates": {"score": tallrec.TEMPLATE}, "dtype": "float32"}
