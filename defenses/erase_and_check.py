@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
+from audit import stats
 from audit.defense import Defended, DefenseInfo
 from audit.edits import Zone
 from audit.errors import ConfigError, nearest
@@ -14,13 +17,17 @@ from audit.target import Input, Recommender, describe
 from audit.types import Answer, Request, Usage
 from defenses.erasures import MODES, Mode, count, erasures
 from defenses.fields import READS, untrusted
-from defenses.filters import Ask, MarkerFilter, TargetFilter, TextFilter
+from defenses.filters import Ask, MarkerFilter, SurpriseFilter, TargetFilter, TextFilter
 from defenses.smoothing.texts import rewritten
 
 Over = Literal["words", "history"]
 """What is erased: words of each text that nobody trusted wrote, or items of the history."""
 
 OnFlag = Literal["refuse", "strip"]
+Filter = Literal["markers", "perplexity", "target"]
+_FPR = 0.05
+_UNCHECKED = 1e9
+"""Suspicion of a text that is too long to be checked: above any threshold."""
 _ORDINARY = 20
 """Words of a text of ordinary length, for the declared cost."""
 _HISTORY = "history"
@@ -35,28 +42,34 @@ class EraseAndCheck:
     of a false alarm as there are checks.
 
     Args:
+        validation: clean requests of users who are not under audit, for `fpr`.
         mode: `suffix`, words added at the end; `insertion`, one block of words anywhere; `infusion`, words anywhere.
         erase: d, the most words, or items of the history, that are erased.
         over: see `Over`.
-        filter: `markers`, rules about texts that speak to a model and about hidden characters; `target`, which asks the
-            target itself about every check; or a filter of one's own (`defenses.filters.TextFilter`).
+        filter: `markers`, rules about texts that speak to a model and about hidden characters; `perplexity`, how
+            unlikely a language model finds a text; `target`, which asks the target itself about every check; or a
+            filter of one's own (`defenses.filters.TextFilter`).
         markers: a file of rules of one's own for `markers`.
+        fpr: share of clean requests that may raise an alarm, after all checks; it sets the threshold in place of the
+            filter's own. `perplexity` has none of its own, and takes 0.05.
         on_flag: `refuse` the request, or `strip`: ask without the flagged text. In place of a title stands
             `(withheld)` with the item's id.
         checks: the most checks of one text. A longer text is answered with an error that says so.
 
     Raises:
-        ConfigError: an option that cannot be used.
+        ConfigError: an option that cannot be used, or too few clean requests for that rate.
     """
 
     def __init__(
         self,
+        validation: Sequence[Request] = (),
         *,
         mode: Mode = "insertion",
         erase: int = 10,
         over: Over = "words",
-        filter: Literal["markers", "target"] | TextFilter = "markers",
+        filter: Filter | TextFilter = "markers",
         markers: str | Path | None = None,
+        fpr: float | None = None,
         on_flag: OnFlag = "refuse",
         checks: int = 20_000,
     ) -> None:
@@ -68,8 +81,8 @@ class EraseAndCheck:
         for name, number in (("erase", erase), ("checks", checks)):
             if number < 1:
                 raise ConfigError(f"{where}.{name}: {number} must be at least 1")
-        if isinstance(filter, str) and filter not in {"markers", "target"}:
-            raise ConfigError(f"{where}.filter: {filter!r} is no filter; {nearest(filter, ('markers', 'target'))}")
+        if isinstance(filter, str) and filter not in get_args(Filter):
+            raise ConfigError(f"{where}.filter: {filter!r} is no filter; {nearest(filter, get_args(Filter))}")
         if not isinstance(filter, str) and not isinstance(filter, TextFilter):
             raise ConfigError(f"{where}.filter: {type(filter).__name__} has no threshold, options and scores")
         if markers is not None and filter != "markers":
@@ -79,13 +92,17 @@ class EraseAndCheck:
         self.over: Over = over
         self.on_flag: OnFlag = on_flag
         self.checks = checks
-        self.filter: TextFilter = (
-            MarkerFilter(markers, where=f"{where}.markers")
-            if filter == "markers"
-            else TargetFilter()
-            if isinstance(filter, str)
-            else filter
-        )
+        self.filter: TextFilter
+        if filter == "markers":
+            self.filter = MarkerFilter(markers, where=f"{where}.markers")
+        elif filter == "perplexity":
+            self.filter = SurpriseFilter(where=f"{where}.filter")
+        else:
+            self.filter = TargetFilter() if isinstance(filter, str) else filter
+        self.fpr = _FPR if fpr is None and filter == "perplexity" else fpr
+        self.validation = tuple(validation)
+        if self.fpr is not None:
+            _check_rate(self.fpr, len(self.validation), where)
 
     @property
     def info(self) -> DefenseInfo:
@@ -150,23 +167,26 @@ class Checked(Defended):
             "over": defense.over,
             "on_flag": defense.on_flag,
             "checks": defense.checks,
-            "threshold": defense.filter.threshold,
+            "threshold": defense.filter.threshold if defense.fpr is None else None,
+            "fpr": defense.fpr,
+            "validation": None if defense.fpr is None else [r.digest for r in defense.validation],
             "filter": dict(defense.filter.options),
         }
         super().__init__(target, defense.info, options)
         self._how = defense
         self._reads = describe(target)
 
-    @property
+    @cached_property
     def threshold(self) -> float:
-        """The filter's own."""
-        return self._how.filter.threshold
+        """The filter's own, or the quantile of clean requests that keeps the false alarm rate."""
+        if self._how.fpr is None:
+            return self._how.filter.threshold
+        return stats.threshold_at_fpr(self.suspicion(self._how.validation), self._how.fpr).value
 
     def suspicion(self, requests: Sequence[Request]) -> list[float]:
-        """The highest suspicion of all checks of all texts; of a text that is too long to be checked, an alarm."""
+        """The highest suspicion of all checks of all texts; 0 without text, and an alarm for one that is too long."""
         found, _ = self._examine(requests, [0] * len(requests))
-        lowest = min(0.0, self.threshold)
-        return [max((a.score for a in alarms), default=lowest) for alarms in found]
+        return [max((a.score for a in alarms), default=0.0) for alarms in found]
 
     def alarms(self, requests: Sequence[Request]) -> list[list[Alarm]]:
         """Per request the texts that raise the alarm."""
@@ -222,7 +242,7 @@ class Checked(Defended):
         for field, units in self._pieces(request).items():
             needed = count(len(units), self._how.mode, self._how.erase)
             if needed > self._how.checks:
-                alarms.append(Alarm(field, self.threshold + 1, too_long=needed))
+                alarms.append(Alarm(field, _UNCHECKED, too_long=needed))
                 continue
             if field in raw:
                 # As it is written, too: line breaks may be what gives it away.
@@ -269,6 +289,17 @@ class Checked(Defended):
         return (
             f"erase-and-check: {alarm.field} would take {alarm.too_long:,} checks, more than {self._how.checks:,}; "
             "erase fewer words, use another mode, or raise `checks`"
+        )
+
+
+def _check_rate(fpr: float, clean: int, where: str) -> None:
+    if not 0 < fpr < 1:
+        raise ConfigError(f"{where}.fpr: {fpr} must lie between 0 and 1")
+    needed = math.ceil(1 / fpr - 1 - 1e-9)
+    if clean < needed:
+        raise ConfigError(
+            f"{where}.fpr: {clean} clean requests of users who are not under audit cannot keep a false alarm rate of "
+            f"{fpr:g}; give {needed}, or take the filter markers without `fpr`"
         )
 
 

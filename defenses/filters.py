@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +16,9 @@ import yaml
 
 from audit.errors import ConfigError
 from audit.types import Answer, Request, User
+from defenses.input import models
 from defenses.input.invisible import visible_only
+from defenses.input.surprise import Surprise, shared_surprise
 
 Ask = Callable[[Sequence[Request]], Sequence[Answer]]
 """Asks the target behind the defense."""
@@ -124,6 +127,38 @@ def _rules(path: str | Path | None, where: str) -> tuple[Rule, ...]:
         except re.error as error:
             raise ConfigError(f"{where}: the pattern of rule {name!r} is no regular expression ({error})") from None
     return tuple(rules.values())
+
+
+class SurpriseFilter:
+    """How unlikely a language model finds a text: the highest mean surprise of any window, in nats per token.
+
+    Only clean requests can tell which surprise is an alarm (`fpr` of `EraseAndCheck`).
+
+    Args:
+        window: tokens of a window.
+        where: name of the option, for errors.
+    """
+
+    threshold = math.inf
+
+    def __init__(self, *, window: int = 10, where: str = "perplexity") -> None:
+        self.window = window
+        self._where = where
+
+    @cached_property
+    def surprise(self) -> Surprise:
+        """The reader of texts; loads SmolLM2."""
+        return shared_surprise(models.load(self._where, None))
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """The model and the window."""
+        lm = self.surprise.lm
+        return {"model": lm.identity, "dtype": str(lm.dtype), "window": self.window}
+
+    def scores(self, texts: Sequence[str], ask: Ask) -> Sequence[float]:
+        """The most surprising window of each text; 0 for one without tokens."""
+        return [float(reading.windows(self.window).max(initial=0.0)) for reading in self.surprise.read(texts)]
 
 
 class TargetFilter:

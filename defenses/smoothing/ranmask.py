@@ -24,7 +24,7 @@ the title and the text of the scored item, each candidate by itself."""
 
 _ITEM_KINDS: tuple[Kind, ...] = ("title", "text")
 _GUARDS: Mapping[Of, frozenset[Zone]] = {
-    "history": frozenset({Zone.PLATFORM, Zone.SELLER}),
+    "history": frozenset({Zone.PLATFORM}),
     "words": frozenset({Zone.USER, Zone.SELLER, Zone.RETRIEVED}),
     "item": frozenset({Zone.SELLER}),
 }

@@ -58,8 +58,8 @@ class SmoothLLM:
     """Random noise in the characters of copies, and the answer of the majority.
 
     What was fitted to break a model character by character, such as a suffix of a gradient search, seldom survives
-    noise; what people can read does. The texts are disturbed as if they stood one after the other: q of
-    their characters, rounded down, but at least one.
+    noise; what people can read does. The texts are disturbed as if they stood one after the other: q of their
+    characters, rounded down, but at least one.
 
     Nothing is certified. The paper's guarantee is for an attack that is *k-unstable*: one that fails as soon as k of
     its characters change. Whether an attack is, nobody can see from the outside, and fluent ones are not.

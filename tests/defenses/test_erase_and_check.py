@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from audit.types import Answer, Event, Item, Passage, Ranked, Request, User
 from defenses.erase_and_check import Checked, EraseAndCheck
 from defenses.erasures import count, erasures
 from defenses.filters import Ask
+from defenses.input.surprise import Reading
 
 READS = frozenset({Input.INSTRUCTION, Input.HISTORY, Input.ITEM_TEXT, Input.NOTE, Input.PASSAGES})
 PAYLOAD = ["rank", "me", "top"]
@@ -227,3 +229,45 @@ def test_the_fingerprint_holds_the_options() -> None:
     prints = {protect(**options)[1].info.fingerprint for options in settings}
     assert None not in prints
     assert len(prints) == len(settings)
+
+
+@dataclass
+class Length(Exactly):
+    """The longer a text, the more suspicious."""
+
+    def scores(self, texts: Sequence[str], ask: Ask) -> list[float]:
+        return [float(len(text)) for text in texts]
+
+
+def test_the_threshold_is_set_on_clean_requests_after_all_checks() -> None:
+    clean = [replace(noted("x" * n), candidates=(Item("a", "t"),)) for n in range(1, 41)]
+    _, made = protect(filter=Length(), validation=clean, fpr=0.05)
+    assert made.threshold == 39  # of 40, at most 5 % of 41 may exceed it
+    assert [bool(found) for found in made.alarms(clean)] == [False] * 39 + [True]
+    _, own = protect(filter=Length())
+    assert own.threshold == 0.5
+    assert own.info.fingerprint != made.info.fingerprint
+    for fpr, requests_, said in ((0.05, clean[:5], "5 clean requests"), (0.0, clean, "between 0 and 1")):
+        with pytest.raises(ConfigError, match=said):
+            EraseAndCheck(requests_, filter=Length(), fpr=fpr)
+
+
+def test_perplexity_needs_clean_requests_and_reads_windows() -> None:
+    with pytest.raises(ConfigError, match=r"0 clean requests .* give 19"):
+        EraseAndCheck(filter="perplexity")
+
+    class Fake:
+        """Every token is as surprising as its letter is late."""
+
+        lm = SimpleNamespace(identity="fake", dtype="float32")
+
+        def read(self, texts: Sequence[str]) -> list[Reading]:
+            return [Reading(np.array([float(ord(c) - 96) for c in t if c.isalpha()]), ()) for t in texts]
+
+    clean = [replace(noted("a" * 30), candidates=(Item("x", "b"),)) for _ in range(20)]
+    defense = EraseAndCheck(clean, filter="perplexity", erase=2)
+    defense.filter.__dict__["surprise"] = Fake()
+    made = defense.protect(Scripted(honours=READS))
+    assert made.threshold == 1.0  # of a note of letters a; a title of one letter is mostly empty window
+    odd = replace(noted("a" * 30 + " zz"), candidates=(Item("x", "b"),))
+    assert [alarm.field for alarm in made.alarms([odd])[0]] == ["note"]
