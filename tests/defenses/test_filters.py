@@ -9,6 +9,8 @@ import pytest
 from helpers import Scripted
 from world import make_world
 
+from attacks.injection.library import load
+from audit.data.dataset import Dataset
 from audit.errors import ConfigError
 from audit.types import Answer, Request
 from defenses.filters import HIDDEN, MarkerFilter, TargetFilter, TextFilter
@@ -126,3 +128,23 @@ def test_the_target_is_asked_about_each_text_once_and_silence_is_an_alarm() -> N
     assert TargetFilter("else?").options != TargetFilter().options
     assert isinstance(TargetFilter(), TextFilter)
     assert isinstance(MarkerFilter(), TextFilter)
+
+
+def test_no_title_of_movielens_breaks_a_rule(ml100k: Dataset) -> None:
+    """`docs/defenses/words.md` says so."""
+    rules = MarkerFilter()
+    titles = [item.title for item in ml100k.catalog.items_in_order]
+    assert len(titles) == 1682
+    assert [title for title in titles if rules.broken(title)] == []
+
+
+def test_orders_of_the_attack_library_are_seen_where_the_page_says_so() -> None:
+    rules = MarkerFilter()
+    found: dict[str, list[bool]] = {}
+    for payload in load(None):
+        text = payload.text.replace("{title}", "Amber Bridge").replace("{rival}", "Iron Forest").replace("{k}", "10")
+        found.setdefault(payload.family, []).append(bool(rules.broken(text)))
+    assert all(found["override"])
+    assert sum(found["format"]) > len(found["format"]) / 2
+    assert not any(found["fluent"] + found["persuasion"])
+    assert (sum(map(sum, found.values())), sum(map(len, found.values()))) == (18, 50)
