@@ -73,7 +73,7 @@ class Certificate:
 
     Attributes:
         digest: of the request.
-        answer: what the smoothed target answers, from all votes.
+        answer: what the smoothed target answers; draw 0, where it draws.
         claims: statements about that answer, with their radii.
         method: see `Method`.
         kernel: which units each copy keeps: `K1` (k of h, the others masked in place), `K2` (k of h, the others

@@ -28,8 +28,8 @@ from defenses.smoothing.votes import Counting
 Copy = Request | None
 """One copy to ask about; None where nothing is left to ask, which is a vote for nobody."""
 
-MEMO = 20_000
-"""Answers that are remembered."""
+MEMO = 200_000
+"""Entries of answers that are remembered: some 100 MB."""
 
 
 class Smoothed(Defended):
@@ -45,7 +45,7 @@ class Smoothed(Defended):
         options: see `Defended`. What `counting` holds is added.
         samples: copies per answer.
         counting: how votes become an answer.
-        memo: answers remembered, at most.
+        memo: entries of answers remembered, at most: a long list costs more than a short one.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Smoothed(Defended):
         self.samples = samples
         self._memo: OrderedDict[str, Answer] = OrderedDict()
         self._memo_size = memo
+        self._memo_held = 0
         # A gateway may have several calls to a remote target in flight.
         self._lock = threading.Lock()
 
@@ -151,10 +152,11 @@ class Smoothed(Defended):
                 if copy is not None and answer is not None:
                     known[copy.digest] = answer
                     # A failure may be a passing one, so it is not remembered.
-                    if answer.outcome == "ok":
+                    if answer.outcome == "ok" and copy.digest not in self._memo:
                         self._memo[copy.digest] = answer
-            while len(self._memo) > self._memo_size:
-                self._memo.popitem(last=False)
+                        self._memo_held += _weight(answer)
+            while self._memo and self._memo_held > self._memo_size:
+                self._memo_held -= _weight(self._memo.popitem(last=False)[1])
         return [None if copy is None else known[copy.digest] for copy in copies]
 
     def _ask_present(self, copies: Sequence[Copy], draws: Sequence[int]) -> list[Answer | None]:
@@ -166,3 +168,7 @@ class Smoothed(Defended):
     def _deterministic(self) -> bool:
         inner = describe(self.target)
         return inner.fingerprint is not None and not inner.randomised
+
+
+def _weight(answer: Answer) -> int:
+    return 1 + len(answer.ranked) + len(answer.tool_calls)

@@ -80,10 +80,13 @@ def test_a_failure_is_asked_again_and_memory_is_bounded() -> None:
     smoothed.recommend([ASKED])
     assert len(target.batches) == 2
     target = Scripted(by_first, tasks=("score",), fingerprint="f")
-    small = DropOne(target, INFO, {}, samples=64, memo=1)
+    small = DropOne(target, INFO, {}, samples=64, memo=4)
     small.recommend([ASKED])
     small.recommend([ASKED])
+    # An answer with two scores weighs three, so that only the last of four was kept.
     assert len(target.asked) == 4 + 3
+    tiny = DropOne(target, INFO, {}, samples=64, memo=1)
+    assert tiny.recommend([ASKED])[0].outcome == "ok"
 
 
 def test_equal_draws_are_equal_and_others_are_not() -> None:
