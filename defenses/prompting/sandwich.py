@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 from audit.defense import DefenseInfo, Rewriting
 from audit.edits import AddPassage, Edit, TextEdit, Zone, apply, read_text, zone_of
 from audit.errors import ConfigError, nearest
 from audit.target import Input, Recommender, Rendered, Renders, Span, describe
-from audit.types import Passage, Request
+from audit.types import Answer, Passage, Request
 from defenses.fields import READ_AS, READS, UNTRUSTED, Kind
 
 Place = Literal["auto", "passage", "note", "text", "title"]
@@ -101,6 +102,11 @@ class Sandwiched(Rewriting):
         """The reminder, once; none where the request has no place for it."""
         return [self._edits(request) for request in requests]
 
+    def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> Sequence[Answer]:
+        """Remind, ask, and give the candidates their own titles back."""
+        answers = super().recommend_draws(requests, draws)
+        return [_own_titles(answer, request) for answer, request in zip(answers, requests, strict=True)]
+
     def place_of(self, request: Request) -> Place | None:
         """Where the reminder stands in this request; None for nowhere."""
         return next(iter(self._ranked(request)), None)
@@ -168,3 +174,9 @@ class Sandwiched(Rewriting):
 def _theirs(rendered: Rendered) -> list[Span]:
     """The parts of a prompt that other people wrote."""
     return [s for s in rendered.spans if s.field != "history" and zone_of(s.field) in UNTRUSTED]
+
+
+def _own_titles(answer: Answer, request: Request) -> Answer:
+    titles = {item.id: item.title for item in request.candidates or ()}
+    ranked = [replace(e, title=titles.get(e.item_id or "", e.title)) if e.title else e for e in answer.ranked]
+    return replace(answer, ranked=tuple(ranked))

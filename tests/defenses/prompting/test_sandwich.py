@@ -136,6 +136,12 @@ def test_an_order_in_the_data_is_no_longer_the_last_word() -> None:
     assert Sandwich().protect(target).recommend([attacked])[0].ids[0] == "i4"
 
 
+def test_answers_name_items_by_their_own_titles() -> None:
+    asked = told()
+    (answer,) = Sandwich(place="title").protect(Scripted(honours=ALL)).recommend([asked])
+    assert [entry.title for entry in answer.ranked] == [item.title for item in asked.candidates or ()]
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(ConfigError, match=r"defenses.sandwich.place: 'notes' is no choice; did you mean 'note'"):
         Sandwich(place="notes")  # type: ignore[arg-type]
