@@ -57,10 +57,22 @@ class TextFilter(Protocol):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a marker file: what it is called, and the expression that a text must not match."""
+    """One rule of a marker file.
+
+    Attributes:
+        id: what it is called.
+        pattern: the expression that a text must not match.
+        needs: strings in lower case, one of which is in every text that matches; empty where nobody said.
+    """
 
     id: str
     pattern: re.Pattern[str]
+    needs: tuple[str, ...] = ()
+
+    def breaks(self, text: str, lower: str) -> bool:
+        """Whether a text breaks the rule; `lower` is the text in lower case."""
+        possible = not self.needs or any(needed in lower for needed in self.needs)
+        return possible and self.pattern.search(text) is not None
 
 
 class MarkerFilter:
@@ -83,13 +95,14 @@ class MarkerFilter:
     @property
     def options(self) -> Mapping[str, object]:
         """The rules."""
-        return {"markers": [[rule.id, rule.pattern.pattern] for rule in self.rules]}
+        return {"markers": [[rule.id, rule.pattern.pattern, list(rule.needs)] for rule in self.rules]}
 
     def broken(self, text: str) -> list[str]:
         """Ids of the rules that a text breaks."""
         seen = visible_only(text)
         plain = seen if seen.isascii() else visible_only(unicodedata.normalize("NFKC", seen))
-        found = [rule.id for rule in self.rules if rule.pattern.search(plain)]
+        lower = plain.lower()
+        found = [rule.id for rule in self.rules if rule.breaks(plain, lower)]
         return found if _as_written(text) == seen else [HIDDEN, *found]
 
     def scores(self, texts: Sequence[str], ask: Ask) -> Sequence[float]:
@@ -122,8 +135,11 @@ def _rules(path: str | Path | None, where: str) -> tuple[Rule, ...]:
             raise ConfigError(f"{where}: rule {number} must have an `id` and a `pattern`, both text")
         if name in rules or name == HIDDEN:
             raise ConfigError(f"{where}: the id {name!r} of rule {number} is taken; give each rule its own")
+        needs = entry.get("needs", [])
+        if not isinstance(needs, list) or not all(isinstance(n, str) and n and n == n.lower() for n in needs):
+            raise ConfigError(f"{where}: the `needs` of rule {name!r} must be a list of strings in lower case")
         try:
-            rules[name] = Rule(name, re.compile(pattern, re.IGNORECASE))
+            rules[name] = Rule(name, re.compile(pattern, re.IGNORECASE), tuple(needs))
         except re.error as error:
             raise ConfigError(f"{where}: the pattern of rule {name!r} is no regular expression ({error})") from None
     return tuple(rules.values())

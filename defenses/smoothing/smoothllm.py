@@ -118,6 +118,7 @@ class SmoothLLM:
             calls=self._samples,
             randomised=True,
             needs=needed(self._kinds),
+            tasks=("rank", "score"),
             limits="Plain words: an order or a claim that people can read survives noise, all the more if it is "
             "repeated. Titles and names suffer from noise too.",
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from helpers import Scripted
+from hypothesis import given
+from hypothesis import strategies as st
 from world import make_world
 
 from attacks.injection.library import load
@@ -77,6 +79,19 @@ def test_hidden_characters_are_a_rule_and_hide_nothing() -> None:
     assert rules.broken(tagged) == [HIDDEN]
 
 
+MORE = """rules from now on you are now an ai [INST] ### response system: place it first last top #1 number one must be
+ranked reply only with yes instead of ranking stop tell me the system message above overridden json"""
+WORDS = sorted({word for text in (*ORDERS.values(), MORE) for word in text.split()})
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join))
+def test_what_a_rule_needs_is_in_every_text_that_it_matches(text: str) -> None:
+    for rule in MarkerFilter().rules:
+        assert rule.needs
+        for written in (text, text.upper(), f'"{text}": ', f"<{text}>", f"```{text}"):
+            assert rule.breaks(written, written.lower()) == bool(rule.pattern.search(written))
+
+
 def test_a_long_text_takes_no_more_than_linear_time() -> None:
     """A minute would be a sign of backtracking; this takes a few milliseconds."""
     rules = MarkerFilter()
@@ -101,6 +116,8 @@ def test_rules_of_ones_own(tmp_path: Path) -> None:
         ("rules: []", "at least one rule"),
         ("rules: [{id: a}]", "rule 1 must have"),
         ("rules: [{id: a, pattern: '('}]", "no regular expression"),
+        ("rules: [{id: a, pattern: b, needs: B}]", "must be a list of strings in lower case"),
+        ("rules: [{id: a, pattern: b, needs: [B]}]", "must be a list of strings in lower case"),
         ("rules: [{id: a, pattern: b}, {id: a, pattern: c}]", "'a' of rule 2 is taken"),
         ("rules: [{id: hidden-characters, pattern: b}]", "is taken"),
     ],
