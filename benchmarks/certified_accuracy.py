@@ -26,7 +26,8 @@ from audit.seeds import generator
 from audit.targets.hf import HFTarget
 from audit.targets.zoo import tallrec
 from audit.types import Case
-from defenses.smoothing.self_denoise import SelfDenoise, SelfDenoised
+from defenses.smoothing.denoised import SelfDenoised
+from defenses.smoothing.self_denoise import SelfDenoise
 
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "reports" / "certified-accuracy.jsonl"

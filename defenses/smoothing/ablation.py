@@ -279,9 +279,9 @@ class Ablation(Smoothed):
 
     def _most(self, units: int) -> dict[EditKind, int]:
         """The most insertions after which `auto` still counts all kept sets, as it must for an exact certificate."""
-        if self.sampling.mode != "auto":
-            return {}
         limit, kept = self.sampling.limit, self.kernel.kept
+        if self.sampling.mode != "auto" or (self.window is not None and math.comb(self.window, kept) <= limit):
+            return {}
         size = units
         while math.comb(size + 1, kept) <= limit and size - units < limit:
             size += 1

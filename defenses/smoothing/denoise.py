@@ -1,4 +1,4 @@
-"""Denoisers that fill: who proposes what may have stood in the place of lost units.
+"""Denoisers that fill histories: who proposes what may have stood in the place of lost units.
 
 A filler is given the copy and nothing else, so it cannot see what the copy lost; what it was fitted on must not hold
 the user's own history. Then the certificate stands, because filling is a part of the function that is smoothed.
@@ -6,14 +6,12 @@ the user's own history. Then the certificate stands, because filling is a part o
 
 from __future__ import annotations
 
-import re
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.grounding import Grounder
-from audit.targets import weights
 from audit.text import clip, one_line
 from audit.types import Catalog, Event, Request, Usage
+from defenses.smoothing.writer import Writer
 
 if TYPE_CHECKING:
     from audit.data.dataset import Dataset
-    from audit.targets.language_model import LanguageModel
-
-MARK = "###"
-"""Stands in the place of a lost unit, as in the released code."""
 
 _ITEMS = Template(
     "A person chose: $kept.\nName $count other titles that this person probably chose too. "
     "Write titles only, one per line."
 )
 _LEAD = "1. "
-_MARKED = Template(
-    "Replace each $mark in this text by one fitting word and keep all other words as they are.\nText: $text\n"
-    "Answer with the text alone."
-)
-_LOOSE = Template("Write one natural title that holds these words in this order: $text\nAnswer with the title alone.")
-_TOKENS_PER_TITLE, _TOKENS_PER_WORD = 14, 4
+_TOKENS_PER_TITLE = 14
 _SHOWN = 120
 
 
@@ -145,61 +134,6 @@ class CooccurrenceFill(Filler):
         return Proposal(tuple(found), Usage(seconds=time.perf_counter() - started))
 
 
-class Writer:
-    """A language model that writes short texts, greedily.
-
-    Args:
-        lm: the model.
-    """
-
-    def __init__(self, lm: LanguageModel) -> None:
-        self.lm = lm
-
-    @classmethod
-    def from_folder(cls, folder: str | Path) -> Writer:
-        """The model in a folder.
-
-        Raises:
-            TargetError: it cannot be loaded.
-        """
-        from audit.targets.hf import language_model
-
-        return cls(language_model(weights.load(folder)))
-
-    @property
-    def identity(self) -> str:
-        """Digest of the weights."""
-        return self.lm.identity
-
-    def write(self, questions: Sequence[tuple[str, str]], tokens: Sequence[int]) -> list[tuple[str, Usage]]:
-        """Answer each question.
-
-        Args:
-            questions: what is asked, and how the answer begins.
-            tokens: most tokens of each answer.
-
-        Returns:
-            Per question the answer with its beginning, and what it cost.
-        """
-        prompts = self.lm.encode([self._prompt(question) + lead for question, lead in questions])
-        written: dict[int, tuple[str, Usage]] = {}
-        for most in sorted(set(tokens)):
-            chosen = [i for i, t in enumerate(tokens) if t == most]
-            started = time.perf_counter()
-            answers = self.lm.generate([prompts[i] for i in chosen], max_new_tokens=most)
-            seconds = (time.perf_counter() - started) / len(chosen)
-            for i, answer in zip(chosen, answers, strict=True):
-                usage = Usage(len(prompts[i]), len(answer), seconds, calls=1)
-                written[i] = (questions[i][1] + self.lm.decode(answer), usage)
-        return [written[i] for i in range(len(questions))]
-
-    def _prompt(self, question: str) -> str:
-        if not self.lm.tokenizer.chat_template:
-            return f"{question}\n\n"
-        before, after = self.lm.frame(("user",))
-        return before + question + after
-
-
 class LanguageFill(Filler):
     """A language model names titles that go with the kept ones; titles of no item in the catalogue are rejected.
 
@@ -254,67 +188,3 @@ class LanguageFill(Filler):
                 closed.add(entry.item_id)
                 found.append((Event(self._catalog[entry.item_id], rating), -1))
         return Proposal(tuple(found), usage)
-
-
-class WordFill:
-    """A language model completes an item's text of which some words are lost.
-
-    Rejected, so that the kept words stand alone: an answer that is empty, lacks a kept word or changes their order, or
-    is longer than the text that was lost can have been. Marks that are left over are taken out.
-
-    Attributes:
-        counts: what became of the texts: `accepted`, `rejected`, `nothing` written, `marks` left over.
-
-    Args:
-        writer: the model.
-    """
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self.counts: Counter[str] = Counter()
-
-    @property
-    def identity(self) -> str:
-        """The model."""
-        return f"language model {self._writer.identity}"
-
-    def complete(self, texts: Sequence[str], more: Sequence[int]) -> list[tuple[str, Usage]]:
-        """Complete texts.
-
-        Args:
-            texts: kept words, with `MARK` for lost ones or without.
-            more: most words to add to each.
-        """
-        questions = [
-            (_MARKED.substitute(mark=MARK, text=text) if MARK in text else _LOOSE.substitute(text=text), "")
-            for text in texts
-        ]
-        tokens = [_TOKENS_PER_WORD * (len(text.split()) + extra) for text, extra in zip(texts, more, strict=True)]
-        written = self._writer.write(questions, tokens)
-        return [
-            (self._read(text, extra, answer), usage)
-            for text, extra, (answer, usage) in zip(texts, more, written, strict=True)
-        ]
-
-    def _read(self, text: str, more: int, answer: str) -> str:
-        kept = without_marks(text)
-        line = next((line for line in answer.splitlines() if line.strip()), "").strip().strip("\"'“”")
-        if MARK in line:
-            self.counts["marks"] += 1
-            line = without_marks(line)
-        words = line.split()
-        if not words:
-            self.counts["nothing"] += 1
-            return kept
-        rest = iter(word.casefold() for word in words)
-        holds = all(word.casefold() in rest for word in kept.split())
-        if not holds or len(words) > len(kept.split()) + more:
-            self.counts["rejected"] += 1
-            return kept
-        self.counts["accepted"] += 1
-        return " ".join(words)
-
-
-def without_marks(text: str) -> str:
-    """The text without marks, its words one space apart."""
-    return " ".join(re.sub(re.escape(MARK), " ", text).split())

@@ -17,17 +17,10 @@ from helpers import Scripted, items, request
 from audit.data.dataset import Dataset
 from audit.errors import ConfigError
 from audit.types import Answer, Catalog, Event, Item, Ranked, Request, Usage
-from defenses.smoothing.denoise import (
-    MARK,
-    CooccurrenceFill,
-    Filler,
-    LanguageFill,
-    Proposal,
-    WordFill,
-    Writer,
-    without_marks,
-)
+from defenses.smoothing.denoise import CooccurrenceFill, Filler, LanguageFill, Proposal
+from defenses.smoothing.fill_words import MARK, WordFill, without_marks
 from defenses.smoothing.self_denoise import SelfDenoise
+from defenses.smoothing.writer import Writer
 
 sys.path.append(str(Path(__file__).parents[2] / "targets"))
 
@@ -207,6 +200,14 @@ def test_filled_copies_are_counted_and_certified() -> None:
     assert smoothed.notes == ()
     spy.counts["accepted"] = 5
     assert smoothed.notes == ("filled in by spy: 5 accepted",)
+
+
+def test_equal_copies_are_filled_once_at_the_price_of_each() -> None:
+    spy, _, smoothed = spying(kept=1)
+    asked = request(history=5, task="score", candidates=1)
+    first, again = smoothed.recommend([asked])[0], smoothed.recommend([asked])[0]
+    assert len(spy.seen) == 5
+    assert first.usage.calls == again.usage.calls == 10
 
 
 def test_marks_that_nothing_was_proposed_for_are_taken_out() -> None:
