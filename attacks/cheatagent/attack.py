@@ -68,6 +68,7 @@ class CheatAgent(Search):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kinds(self.edits, self.variant)
+        loading.check(self.agent)
         for name in ("delta", "prefixes", "candidates"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: {getattr(self, name)} must be at least 1")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attacks.cheatagent import prompts
 from attacks.cheatagent.agent import Agent, LMAgent
 from audit.errors import ConfigError, nearest
+from audit.targets.weights import lacking
 from audit.types import Catalog
 
 if TYPE_CHECKING:
@@ -33,9 +34,35 @@ def build(agent: object, catalog: Catalog) -> Agent:
         TargetError: the model cannot be loaded.
         AssetError: SmolLM2 cannot be fetched.
     """
+    if hasattr(agent, "together"):
+        return cast(Agent, agent)
+    kind, options = _read(agent)
+    if kind == "openai":
+        from attacks.cheatagent.chat import ChatAgent
+
+        return ChatAgent(catalog, **options)
+    model = options.pop("model")
+    frozen = tuple(sorted((k, str(v)) for k, v in options.items() if v is not None))
+    return LMAgent(_reader(model, frozen), catalog)
+
+
+def check(agent: object) -> None:
+    """Refuse what `build` would refuse, as far as it can be known without loading anything.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    if hasattr(agent, "together"):
+        return
+    kind, options = _read(agent)
+    if kind == "hf" and options["model"] is not None:
+        if flaw := lacking(options["model"], options.get("gguf_file")):
+            raise ConfigError(f"agent: {options['model']!r}: {flaw}")
+
+
+def _read(agent: object) -> tuple[str, dict[str, Any]]:
+    """Kind and options; those of a model on this machine always have `model`."""
     if agent is not None and not isinstance(agent, str | Path | Mapping):
-        if hasattr(agent, "together"):
-            return cast(Agent, agent)
         raise ConfigError(f"agent: {agent!r} is no agent; give a folder, a hub name, or {{kind: openai, model: …}}")
     options: dict[str, Any] = dict(agent) if isinstance(agent, Mapping) else {"model": agent}
     kind = str(options.pop("kind", "hf"))
@@ -46,15 +73,12 @@ def build(agent: object, catalog: Catalog) -> Agent:
         if name not in known:
             raise ConfigError(f"agent.{name}: there is no such option; {nearest(name, known)}")
     if kind == "openai":
-        from attacks.cheatagent.chat import ChatAgent
-
-        return ChatAgent(catalog, **options)
+        return kind, options
     model = options.pop("model", None)
     if model is not None and str(model).endswith(".gguf") and "gguf_file" not in options:
         file = Path(model)
         model, options["gguf_file"] = file.parent, file.name
-    frozen = tuple(sorted((k, str(v)) for k, v in options.items() if v is not None))
-    return LMAgent(_reader(None if model is None else str(model), frozen), catalog)
+    return kind, {**options, "model": None if model is None else str(model)}
 
 
 @lru_cache(maxsize=2)

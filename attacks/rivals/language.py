@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit.errors import ConfigError
+from audit.targets.weights import lacking
 
 if TYPE_CHECKING:
     from audit.targets.lm import CausalLM
@@ -42,8 +43,12 @@ def check_folder(option: str, folder: str | None) -> None:
     Raises:
         ConfigError: naming the option.
     """
-    if folder is not None and not Path(folder).is_dir():
+    if folder is None:
+        return
+    if not Path(folder).is_dir():
         raise ConfigError(f"{option}: {folder!r} is not a folder; name one that holds a Hugging Face model")
+    if flaw := lacking(folder):
+        raise ConfigError(f"{option}: {folder!r}: {flaw}")
 
 
 def causal(folder: str | None) -> CausalLM:

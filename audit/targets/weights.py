@@ -79,6 +79,8 @@ def load(
     if gguf_file:
         options["gguf_file"] = gguf_file
     source = str(source)
+    if flaw := lacking(source, gguf_file):
+        raise TargetError(f"hf: model {source!r} cannot be loaded: {flaw}")
     library: Model = transformers
     try:
         tokenizer = library.AutoTokenizer.from_pretrained(source, **options)
@@ -92,7 +94,7 @@ def load(
             **({} if gguf_file else {"use_safetensors": True}),
             **options,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, SafetensorError) as error:
         raise TargetError(
             f"hf: model {source!r} cannot be loaded ({first_line(error)}); give a folder or hub name with "
             "config.json, a tokenizer and safetensors weights, or set gguf_file"
@@ -104,6 +106,22 @@ def load(
         model = load_adapter(model, Path(adapter))
         identity += "+" + files_digest(str(adapter), None, None)
     return Loaded(model, tokenizer, identity)
+
+
+def lacking(source: str | Path, gguf_file: str | None = None) -> str:
+    """What a folder lacks to be read as a model, with what to do; empty where nothing is missing.
+
+    A source that is no folder may be a name on the hub, and lacks nothing.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return ""
+    if gguf_file:
+        return "" if (folder / gguf_file).is_file() else f"the folder holds no {gguf_file}; name a GGUF file in it"
+    mend = "give a folder with config.json, a tokenizer and safetensors weights, or set gguf_file"
+    if not (folder / "config.json").is_file():
+        return f"the folder holds no config.json; {mend}"
+    return "" if any(folder.glob("*.safetensors")) else f"the folder holds no safetensors weights; {mend}"
 
 
 def load_adapter(model: Model, folder: Path) -> Model:

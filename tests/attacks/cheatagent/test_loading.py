@@ -9,6 +9,7 @@ from tiny_lms import tiny_model, tiny_tokenizer
 from attacks.cheatagent import CheatAgent
 from attacks.cheatagent.agent import LMAgent
 from attacks.rivals.language import writer
+from attacks.rivals.llmba import LLMBA
 from audit.errors import ConfigError, TargetError
 from audit.targets.shared import shared_model
 
@@ -40,9 +41,26 @@ def test_another_number_type_is_another_model(folder) -> None:
     assert mind.reader.lm is shared_model(str(folder), dtype="bfloat16")
 
 
-def test_a_folder_without_weights(folder, tmp_path) -> None:
+@pytest.mark.parametrize("attack", [CheatAgent, LLMBA])
+def test_a_folder_without_weights_is_refused_before_anything_is_asked(attack, tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"agent: .* holds no config\.json; give a folder"):
+        attack(catalog(), agent=str(tmp_path))
     tiny_tokenizer().save_pretrained(tmp_path)
     tiny_model().config.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"agent: .* holds no safetensors weights"):
+        attack(catalog(), agent=str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(TargetError, match="cannot be loaded"):
+        shared_model(str(tmp_path))
+
+
+def test_a_gguf_file_that_the_folder_does_not_hold(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no agent\.gguf"):
+        CheatAgent(catalog(), agent=str(tmp_path / "agent.gguf"))
+
+
+def test_a_folder_without_a_tokenizer(tmp_path) -> None:
+    tiny_model().save_pretrained(tmp_path)
     with pytest.raises(TargetError, match="cannot be loaded"):
         _ = CheatAgent(catalog(), agent=str(tmp_path)).mind
 
@@ -50,8 +68,6 @@ def test_a_folder_without_weights(folder, tmp_path) -> None:
 def test_a_folder_that_is_not_there(tmp_path) -> None:
     with pytest.raises(TargetError, match="cannot be loaded"):
         _ = CheatAgent(catalog(), agent=str(tmp_path / "nothing")).mind
-    with pytest.raises(TargetError, match="cannot be loaded"):
-        _ = CheatAgent(catalog(), agent=str(tmp_path / "nothing.gguf")).mind
 
 
 @pytest.mark.parametrize(

@@ -355,6 +355,10 @@ def test_options_that_make_no_sense_are_named(tmp_path: Path) -> None:
             LLMBA(catalog(), **{name: 0})
     with pytest.raises(ValueError, match="candidates: 0 must be at least 1"):
         MaskedFill(catalog(), candidates=0)
+    with pytest.raises(ConfigError, match=r"masked_lm: .* holds no config\.json"):
+        MaskedFill(catalog(), masked_lm=str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ConfigError, match="holds no masked language model"):
         attack(MaskedFill(catalog(), masked_lm=str(tmp_path)), brittle(), 9)
 
