@@ -25,12 +25,12 @@ from audit.edits import Edit, HistoryDrop, HistoryReplace, Zone, apply
 from audit.errors import ConfigError
 from audit.seeds import generator
 from audit.target import Input, Recommender
-from audit.types import Event, Item, Request
+from audit.types import Answer, Event, Item, Ranked, Request
 from defenses.profile.graph import ItemGraph
 from defenses.profile.judge import Judge, RaisesAlarm
 from defenses.profile.options import ProfileDefense
 from defenses.smoothing.smoothed import Smoothed
-from defenses.smoothing.votes import Counting, Places, Rule
+from defenses.smoothing.votes import Counting, Places, Rule, readable
 
 How = Literal["delete", "replace"]
 """What becomes of a suspect."""
@@ -154,7 +154,9 @@ class ReturnPurification(ProfileDefense):
 class PurifiedProfiles(RaisesAlarm, Smoothed):
     """A target that answers by the vote of several purified profiles.
 
-    Where all profiles are the same, as they are of a history without a suspect, one is asked about.
+    Where all profiles are the same, as they are of a history without a suspect, one is asked about. A `score` is the
+    mean of the target's own, on whatever scale that is: a vote would flatten log-probabilities, and an adversary who
+    reads them would be stopped by nothing but that.
 
     Args:
         target: what is protected.
@@ -191,6 +193,15 @@ class PurifiedProfiles(RaisesAlarm, Smoothed):
         drawn = [self._profile(request, found.flagged, offered, rng) for _ in range(n)]
         # Votes that are all the same decide as one does, which costs one call.
         return drawn if any(edits != drawn[0] for edits in drawn) else drawn[:1]
+
+    def vote(self, request: Request, answers: Sequence[Answer | None]) -> Answer:
+        """The counted lists, or the mean scores; see the class."""
+        read = [a for a in answers if a is not None and readable(a) and None not in a.scores]
+        if request.task != "score" or not read:
+            return super().vote(request, answers)
+        scores = np.mean([np.array(a.scores, dtype=np.float64) for a in read], axis=0)
+        entries = zip(read[0].ranked, scores.tolist(), strict=True)
+        return Answer(tuple(Ranked(entry.item_id, entry.title, score) for entry, score in entries))
 
     def _profile(
         self,

@@ -179,19 +179,26 @@ def test_a_copy_without_an_answer_votes_for_nobody() -> None:
     assert (answer.outcome, answer.usage.calls) == ("refused", 1)
 
 
-def test_scores_are_voted_on_item_by_item() -> None:
+@pytest.mark.parametrize(("high", "low"), [(0.9, 0.2), (-1.5, -40.0)], ids=["probabilities", "log-probabilities"])
+def test_scores_are_means_on_the_scale_of_the_target(high: float, low: float) -> None:
     def likes(request: Request) -> Answer:
         fooled = any(i.startswith("b") for i in ids(request))
         return Answer(
-            tuple(Ranked(c.id, score=0.9 if (c.id[0] == "b") == fooled else 0.2) for c in request.candidates or ())
+            tuple(Ranked(c.id, score=high if (c.id[0] == "b") == fooled else low) for c in request.candidates or ())
         )
 
     asked = ask(ids(POLLUTED), task="score", candidates=(CATALOG["a20"], CATALOG["b20"]))
-    (answer,) = protect(Scripted(likes), rate=0.9, profiles=9).recommend([asked])
-    liked, not_liked = answer.scores
-    assert liked is not None
-    assert not_liked is not None
-    assert liked > 0.5 > not_liked
+    defended = protect(Scripted(likes), rate=0.6, profiles=9)
+    (answer,) = defended.recommend([asked])
+    # A profile fools the target when it keeps any of the two foreign items.
+    fooled = np.mean([any(i.startswith("b") for i in ids(copy)) for copy in defended.copies(asked, 0, 9)])
+    assert 0 < fooled < 1
+    assert answer.ids == ("a20", "b20")
+    assert answer.scores == (
+        pytest.approx(fooled * low + (1 - fooled) * high),
+        pytest.approx(fooled * high + (1 - fooled) * low),
+    )
+    assert answer.usage.calls == 9
 
 
 # A target like others ------------------------------------------------------------------------------------------------
