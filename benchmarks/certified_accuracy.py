@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,9 @@ _ALL: Mapping[str, Any] = {"mode": "exact"}
 SETTINGS = (
     Setting("bare", 60, None),
     Setting("remove, k = 1", 60, {**_ALL, "kept": 1}),
-    Setting("remove, k = 2", 25, {**_ALL, "kept": 2}),
-    Setting("remove, k = 3", 10, {**_ALL, "kept": 3}),
-    Setting("remove, k = 5", 4, {**_ALL, "kept": 5}),
+    Setting("remove, k = 2", 20, {**_ALL, "kept": 2}),
+    Setting("remove, k = 3", 8, {**_ALL, "kept": 3}),
+    Setting("remove, k = 5", 3, {**_ALL, "kept": 5}),
     Setting("fill by co-occurrence, k = 2", 10, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "cooccurrence"}),
     Setting(
         "fill by the target's model, k = 2", 3, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "language-model"}
@@ -137,7 +137,7 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "### What the smoothed target is worth on clean requests"
     yield ""
     yield ("| setting | users | AUC | bare AUC | UAUC | bare UAUC | right decisions | bare | copies | seconds a user |")
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for setting in SETTINGS[1:]:
         mine = {case: row for case, row in by_setting[setting.name].items() if case in bare}
         if mine:
@@ -161,13 +161,21 @@ def _utility(setting: Setting, mine: Mapping[str, Mapping[str, Any]], bare: Mapp
     sides = [_pooled(side) for side in (mine, bare)]
     for interval in (stats.auc_interval, stats.uauc_interval):
         for scores, labels, users in sides:
-            cells.append(_shown(interval(scores, labels, users, rng=generator(SEED, "auc"))))
+            cells.append(_area(interval, scores, labels, users))
     for scores, labels, users in sides:
         right = [np.mean((scores > 0.5)[users == u] == (labels == 1)[users == u]) for u in np.unique(users)]
         cells.append(_shown(stats.mean_interval(right, rng=generator(SEED, "right"), bounds=(0.0, 1.0))))
+    cells.append(f"{np.mean([np.mean(row['labels']) for row in mine.values()]):.3f}")
     copies = {row["certificate"]["samples"] for row in mine.values()}
     cells += ["–".join(map(str, sorted(copies))), f"{np.median([row['seconds'] for row in mine.values()]):.1f}"]
     return "| " + " | ".join(cells) + " |"
+
+
+def _area(interval: Callable[..., stats.Interval], scores: Any, labels: Any, users: Any) -> str:
+    try:
+        return _shown(interval(scores, labels, users, rng=generator(SEED, "auc")))
+    except ValueError:
+        return "–"  # too few users for both kinds of label
 
 
 def _pooled(rows: Mapping[str, Mapping[str, Any]]) -> tuple[Any, Any, Any]:
@@ -216,10 +224,14 @@ def _filled(by_setting: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterat
 
 
 def _beside(rows: Mapping[str, Any], removed: Mapping[str, Any], both: Sequence[str]) -> str:
-    sides = [_pooled({case: side[case] for case in both}) for side in (rows, removed)]
-    (mine, labels, users), (other, _, _) = sides
-    gained = stats.paired_auc_difference(mine, other, labels, users, rng=generator(SEED, "fill"))
-    return f"AUC differs by {_shown(gained)}."
+    if len(both) < 2:
+        return "too few to compare."
+    right = [
+        [np.mean((np.array(side[case]["scores"]) > 0.5) == np.array(side[case]["labels"])) for case in both]
+        for side in (rows, removed)
+    ]
+    gained = stats.paired_difference(right[0], right[1], rng=generator(SEED, "fill"))
+    return f"right decisions differ by {_shown(gained)}."
 
 
 def main() -> int:

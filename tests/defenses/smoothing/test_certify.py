@@ -12,7 +12,6 @@ import pytest
 from helpers import request
 
 from audit.defense import Claim
-from audit.stats.bounded import hoeffding
 from audit.types import Answer, Ranked, Request
 from defenses.smoothing.certify import SCALE, Sample, Setting, from_all, from_sample
 from defenses.smoothing.kernels import Kernel
@@ -139,16 +138,6 @@ def test_lists_by_place_scores() -> None:
 
 
 # Samples --------------------------------------------------------------------------------------------------------------
-
-
-def test_hoeffding_is_the_formula() -> None:
-    assert 0.9 - hoeffding(0.9, 1000, 1 - 0.001, side="lower").low == pytest.approx(0.0588, abs=5e-5)
-    assert hoeffding(0.99, 10, side="upper").high == 1.0
-    both = hoeffding(0.5, 100, 0.95)
-    assert both.high - 0.5 == 0.5 - both.low == pytest.approx(np.sqrt(np.log(2 / 0.05) / 200))
-    for bad in ({"n": 0}, {"mean": 1.2}, {"side": "left"}):
-        with pytest.raises(ValueError, match=next(iter(bad))):
-            hoeffding(**{"mean": 0.5, "n": 10, **bad})  # type: ignore[arg-type]
 
 
 def test_statements_come_from_one_sample_and_bounds_from_another() -> None:
