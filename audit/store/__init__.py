@@ -1,0 +1,28 @@
+"""The run store: every answer, finding and piece of evidence, in SQLite (a file) or PostgreSQL (by URL).
+
+The only place where SQL lives. Answers are addressed by content (target, request, repeat), so a resumed run asks
+nothing twice; a batch of answers is written in one transaction, so a killed process loses at most the batch in flight.
+"""
+
+from __future__ import annotations
+
+from audit.store.answers import Answers
+from audit.store.database import default_location
+from audit.store.findings import Findings
+from audit.store.records import RunRecord, RunUsage, Status, versions
+from audit.store.runs import Runs
+from audit.store.schema import VERSION as SCHEMA
+from audit.store.searches import Searches
+
+__all__ = ["SCHEMA", "RunRecord", "RunUsage", "Status", "Store", "default_location", "versions"]
+
+
+class Store(Runs, Answers, Searches, Findings):
+    """An open run store. Safe to use from several threads and several processes at once."""
+
+    def pace(self, target: str) -> float | None:
+        """Seconds per true query over the stored runs of a target of this name; None when there are none."""
+        runs = [r.id for r in self.runs() if r.target.get("name") == target]
+        spent = [self.usage(run) for run in runs[:5]]
+        queries = sum(u.queries for u in spent)
+        return sum(u.seconds for u in spent) / queries if queries else None

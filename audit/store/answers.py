@@ -1,0 +1,172 @@
+"""Answers, addressed by content, and which runs rest on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from audit.store import schema
+from audit.store.database import Database
+from audit.store.records import RunUsage
+from audit.types import Answer, Request, Usage, canonical_json
+
+
+class Answers(Database):
+    """The part of a store that holds requests and answers."""
+
+    def answers(self, keys: Sequence[str], *, run: str | None = None) -> dict[str, Answer]:
+        """The stored answers among these keys.
+
+        Args:
+            keys: content addresses of the questions.
+            run: leaves out the errors that other runs met, because the target may have been mended since.
+        """
+        found: dict[str, Answer] = {}
+        own = sa.exists().where(schema.asked.c.run == run, schema.asked.c.key == schema.answers.c.key)
+        usable = sa.true() if run is None else sa.or_(schema.answers.c.outcome != "error", own)
+        for start in range(0, len(keys), schema.CHUNK):
+            chunk = keys[start : start + schema.CHUNK]
+            statement = sa.select(schema.answers.c.key, schema.answers.c.body).where(
+                schema.answers.c.key.in_(chunk), usable
+            )
+            for key, body in self._read(statement):
+                found[key] = Answer.from_dict(json.loads(body))
+        return found
+
+    def put_answers(self, run: str, rows: Sequence[tuple[str, Request, int, Answer]], *, bodies: bool = True) -> None:
+        """Store a batch of answers that this run paid for, in one transaction.
+
+        Args:
+            run: id of the run.
+            rows: (key, request, repeat, answer) each.
+            bodies: whether the requests themselves are kept, for a person to open; an attack's search asks thousands
+                that nobody will.
+        """
+        if not rows:
+            return
+        requests = [{"digest": r.digest, "body": canonical_json(r.to_dict())} for _, r, _, _ in rows if bodies]
+        answers = [
+            {
+                "key": key,
+                "request": request.digest,
+                "repeat": repeat,
+                "outcome": answer.outcome,
+                "body": canonical_json(answer.to_dict()),
+            }
+            for key, request, repeat, answer in rows
+        ]
+        asked = [_asked_row(run, key, answer.usage, fresh=True) for key, _, _, answer in rows]
+
+        def work(db: sa.Connection) -> None:
+            if requests:
+                db.execute(self._insert(schema.requests).on_conflict_do_nothing(), requests)
+            answer = self._insert(schema.answers)
+            mended = {"outcome": answer.excluded.outcome, "body": answer.excluded.body}
+            # Another process may have stored the same answer; only an error gives way to a later answer.
+            answer = answer.on_conflict_do_update(
+                index_elements=[schema.answers.c.key], set_=mended, where=schema.answers.c.outcome == "error"
+            )
+            db.execute(answer, answers)
+            db.execute(self._insert(schema.asked).on_conflict_do_nothing(), asked)
+
+        self._write("write", work)
+
+    def note_reuse(self, run: str, keys: Sequence[str]) -> None:
+        """Record that this run relies on answers that were already stored."""
+        rows = [_asked_row(run, key, Usage(), fresh=False) for key in keys]
+        if rows:
+            self._write("write", lambda db: db.execute(self._insert(schema.asked).on_conflict_do_nothing(), rows))
+
+    def forget_errors(self, run: str) -> int:
+        """Delete the answers of a run that ended in an error, so that resuming asks them again.
+
+        Returns:
+            How many were deleted.
+        """
+        keys = sa.select(schema.asked.c.key).where(schema.asked.c.run == run)
+
+        def work(db: sa.Connection) -> int:
+            wrong = sa.select(schema.answers.c.key).where(
+                schema.answers.c.key.in_(keys), schema.answers.c.outcome == "error"
+            )
+            failed = list(db.execute(wrong).scalars())
+            for start in range(0, len(failed), schema.CHUNK):
+                chunk = failed[start : start + schema.CHUNK]
+                db.execute(sa.delete(schema.answers).where(schema.answers.c.key.in_(chunk)))
+                db.execute(sa.delete(schema.asked).where(schema.asked.c.run == run, schema.asked.c.key.in_(chunk)))
+            return len(failed)
+
+        return self._write("write", work)
+
+    def usage(self, run: str) -> RunUsage:
+        """What a run has cost so far."""
+        fresh = sa.case((schema.asked.c.fresh, 1), else_=0)
+        statement = sa.select(
+            sa.func.coalesce(sa.func.sum(fresh), 0),
+            sa.func.count() - sa.func.coalesce(sa.func.sum(fresh), 0),
+            sa.func.coalesce(sa.func.sum(schema.asked.c.prompt_tokens), 0),
+            sa.func.coalesce(sa.func.sum(schema.asked.c.completion_tokens), 0),
+            sa.func.coalesce(sa.func.sum(schema.asked.c.seconds), 0.0),
+        ).where(schema.asked.c.run == run)
+        queries, reused, prompt, completion, seconds = self._read(statement)[0]
+        return RunUsage(int(queries), int(reused), int(prompt), int(completion), float(seconds))
+
+    def outcomes(self, run: str) -> dict[str, int]:
+        """How many answers of a run ended in each outcome."""
+        statement = (
+            sa.select(schema.answers.c.outcome, sa.func.count())
+            .join(schema.asked, schema.asked.c.key == schema.answers.c.key)
+            .where(schema.asked.c.run == run)
+            .group_by(schema.answers.c.outcome)
+            .order_by(schema.answers.c.outcome)
+        )
+        return {outcome: int(n) for outcome, n in self._read(statement)}
+
+    def requests(self, digests: Iterable[str]) -> dict[str, Request]:
+        """Stored requests by digest."""
+        wanted = sorted(set(digests))
+        found: dict[str, Request] = {}
+        for start in range(0, len(wanted), schema.CHUNK):
+            statement = sa.select(schema.requests).where(
+                schema.requests.c.digest.in_(wanted[start : start + schema.CHUNK])
+            )
+            for digest, body in self._read(statement):
+                found[digest] = Request.from_dict(json.loads(body))
+        return found
+
+    def asked(self, run: str) -> set[tuple[str, int]]:
+        """Every (request digest, repeat) that a run rests on."""
+        statement = (
+            sa.select(schema.answers.c.request, schema.answers.c.repeat)
+            .join(schema.asked, schema.asked.c.key == schema.answers.c.key)
+            .where(schema.asked.c.run == run)
+        )
+        return {(digest, int(repeat)) for digest, repeat in self._read(statement)}
+
+    def answers_to(self, run: str, digests: Iterable[str]) -> dict[tuple[str, int], Answer]:
+        """Answers a run rests on, by (request digest, repeat)."""
+        wanted = sorted(set(digests))
+        found: dict[tuple[str, int], Answer] = {}
+        for start in range(0, len(wanted), schema.CHUNK):
+            statement = (
+                sa.select(schema.answers.c.request, schema.answers.c.repeat, schema.answers.c.body)
+                .join(schema.asked, schema.asked.c.key == schema.answers.c.key)
+                .where(schema.asked.c.run == run, schema.answers.c.request.in_(wanted[start : start + schema.CHUNK]))
+            )
+            for digest, repeat, body in self._read(statement):
+                found[(digest, repeat)] = Answer.from_dict(json.loads(body))
+        return found
+
+
+def _asked_row(run: str, key: str, usage: Usage, *, fresh: bool) -> dict[str, Any]:
+    return {
+        "run": run,
+        "key": key,
+        "fresh": fresh,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "seconds": usage.seconds,
+    }

@@ -1,0 +1,101 @@
+"""What a run found: findings, the cases behind them, and what each case gave to a finding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from audit.findings import Evidence, Finding
+from audit.store import schema
+from audit.store.database import Database
+from audit.types import canonical_json
+
+
+class Findings(Database):
+    """The part of a store that holds findings and evidence."""
+
+    @cached_property
+    def _has_values(self) -> bool:
+        with self._guard("read"):
+            return sa.inspect(self.engine).has_table(schema.values.name)
+
+    def save_module(
+        self,
+        run: str,
+        module: str,
+        findings: Sequence[Finding],
+        evidence: Sequence[Evidence],
+        values: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """Replace what one module found, in one transaction.
+
+        Args:
+            run: id of the run.
+            module: which module found it.
+            findings: in the order in which they will be read.
+            evidence: the cases they refer to.
+            values: by finding id, what each unit gave: case id to a value, one per unit, such that their mean is the
+                finding's effect where it has one, else its estimate. Findings that are no such mean (an AUC, a ratio of
+                sums) have none.
+        """
+        rows = [
+            {"run": run, "module": module, "ordinal": i, "body": canonical_json(f.to_dict())}
+            for i, f in enumerate(findings)
+        ]
+        single = [
+            {"run": run, "finding": finding, "module": module, "body": canonical_json(dict(cases))}
+            for finding, cases in (values or {}).items()
+        ]
+        unique = {e.id: e for e in evidence}
+        shown = [
+            {"run": run, "id": key, "module": module, "body": canonical_json(e.to_dict())} for key, e in unique.items()
+        ]
+
+        def work(db: sa.Connection) -> None:
+            db.execute(
+                sa.delete(schema.findings).where(schema.findings.c.run == run, schema.findings.c.module == module)
+            )
+            db.execute(
+                sa.delete(schema.evidence).where(schema.evidence.c.run == run, schema.evidence.c.module == module)
+            )
+            if rows:
+                db.execute(sa.insert(schema.findings), rows)
+            db.execute(sa.delete(schema.values).where(schema.values.c.run == run, schema.values.c.module == module))
+            if shown:
+                db.execute(self._insert(schema.evidence).on_conflict_do_nothing(), shown)
+            if single:
+                db.execute(sa.insert(schema.values), single)
+
+        self._write("write", work)
+
+    def values(self, run: str, finding: str) -> dict[str, float]:
+        """What each case gave to a finding, by case id; empty where the module kept no values."""
+        if not self._has_values:
+            return {}
+        wanted = sa.select(schema.values.c.body).where(schema.values.c.run == run, schema.values.c.finding == finding)
+        rows = self._read(wanted)
+        return {str(case): float(value) for case, value in json.loads(rows[0][0]).items()} if rows else {}
+
+    def findings(self, run: str) -> list[Finding]:
+        """All findings of a run, by module and in each module's own order."""
+        order = sa.select(schema.findings.c.body).where(schema.findings.c.run == run)
+        rows = self._read(order.order_by(schema.findings.c.module, schema.findings.c.ordinal))
+        return [Finding.from_dict(json.loads(body)) for (body,) in rows]
+
+    def evidence(self, run: str, ids: Sequence[str] | None = None) -> dict[str, Evidence]:
+        """Evidence of a run by id: that of `ids`, or all."""
+        base = (
+            sa.select(schema.evidence.c.id, schema.evidence.c.body)
+            .where(schema.evidence.c.run == run)
+            .order_by(schema.evidence.c.id)
+        )
+        if ids is None:
+            return {key: Evidence.from_dict(json.loads(body)) for key, body in self._read(base)}
+        found: dict[str, Evidence] = {}
+        for start in range(0, len(ids), schema.CHUNK):
+            for key, body in self._read(base.where(schema.evidence.c.id.in_(ids[start : start + schema.CHUNK]))):
+                found[key] = Evidence.from_dict(json.loads(body))
+        return found
