@@ -155,7 +155,7 @@ ASSETS: Mapping[str, Asset | Gathered] = {
             sources=wordnet.SOURCES,
             gather=wordnet.gather,
             problems=wordnet.problems,
-            needed_by="the attack pwws",
+            needed_by="the attack pwws (and the defense safer)",
         ),
     )
 }
