@@ -20,7 +20,7 @@ from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.board import Board
-from audit.modules.robustness.promotion_trials import harmless
+from audit.modules.robustness.promotion_trials import arrives, harmless
 from audit.target import Input
 from audit.types import Answer, Case, Request
 
@@ -75,7 +75,7 @@ def extractions(
         why = reason or attack.info.lacking(context.info, planted[0][1].task)
         if not why and not isinstance(attack, Extraction):
             why = "an attack that draws out the instruction must be an Extraction, so that a canary can be planted"
-        leaks = _planned(attack, planted, context) if isinstance(attack, Extraction) and not why else []
+        leaks = _planned(attack, planted, context, board) if isinstance(attack, Extraction) and not why else []
         if why or not leaks:
             why = why or "no payload goes into a field that the target reads"
             card.skip("leak_rate", attack.info.title, why, attack=name)
@@ -110,8 +110,10 @@ def leaked(answer: Answer, canary: str, instruction: str) -> bool:
     return any(tuple(said[i : i + RUN]) in runs for i in range(len(said) - RUN + 1))
 
 
-def _planned(attack: Extraction, planted: Sequence[tuple[Case, Request, str]], context: Context) -> list[_Leak]:
-    variants = [v for v in attack.able(context.info) if READ_AS[v.place] in context.info.honours]
+def _planned(
+    attack: Extraction, planted: Sequence[tuple[Case, Request, str]], context: Context, board: Board
+) -> list[_Leak]:
+    variants = _read(attack, planted, context, board)
     if not variants:
         return []
     draws = min(attack.draws or len(variants), len(variants))
@@ -121,12 +123,35 @@ def _planned(attack: Extraction, planted: Sequence[tuple[Case, Request, str]], c
         item = some_item(request)
         for draw in range(draws if item is not None else 0):
             variant = variants[int(order[(number * draws + draw) % len(variants)])]
-            rng = context.rng("extraction", attack.info.id, "text", variant.id)
-            edits = attack.rewrite(Offer(item, request, (), variant), rng) if item is not None else ()
+            edits = _written(attack, request, variant, context)
             attack.info.threat_model.check(edits)
             if edits:
                 leaks.append(_Leak(case, request, canary, variant, edits, harmless(edits, request)))
     return leaks
+
+
+def _written(attack: Extraction, request: Request, variant: Variant, context: Context) -> Edits:
+    item = some_item(request)
+    rng = context.rng("extraction", attack.info.id, "text", variant.id)
+    return attack.rewrite(Offer(item, request, (), variant), rng) if item is not None else ()
+
+
+def _read(
+    attack: Extraction, planted: Sequence[tuple[Case, Request, str]], context: Context, board: Board
+) -> list[Variant]:
+    """The variants that reach the target. What its prompt leaves out is said: untested is not kept secret."""
+    able = [v for v in attack.able(context.info) if READ_AS[v.place] in context.info.honours]
+    lost = []
+    for place in dict.fromkeys(variant.place for variant in able):
+        some = next(variant for variant in able if variant.place == place)
+        texts = ((_written(attack, request, some, context), request) for _, request, _ in planted[:3])
+        if not arrives(context.gateway.target, texts):
+            lost.append(place)
+            reason = f"the prompt of the target leaves out the {place}"
+            board.card.skip(
+                "leak_rate", f"{attack.info.title} [field: {place}]", reason, attack=board.attack, field=place
+            )
+    return [variant for variant in able if variant.place not in lost]
 
 
 def _judge(board: Board, leaks: Sequence[_Leak], context: Context) -> None:

@@ -25,8 +25,8 @@ from audit.modules.report_card import ReportCard
 from audit.modules.robustness.board import Board
 from audit.modules.robustness.extraction import extractions
 from audit.modules.robustness.promotion_findings import Shot, report
-from audit.modules.robustness.promotion_trials import Stage, Trial, harmless, set_stage
-from audit.target import Input, Renders
+from audit.modules.robustness.promotion_trials import Stage, Trial, arrives, harmless, set_stage
+from audit.target import Input
 from audit.types import Item, canonical_json
 
 PROMOTION_METRICS = ("exposure_lift", "rank_gain", "psr", "collateral", "leak_rate")
@@ -244,15 +244,8 @@ def _read(attack: Promotion, stage: Stage, board: Board) -> list[Variant]:
 
 
 def _reaches(attack: Promotion, stage: Stage, variant: Variant) -> bool:
-    """Whether the text arrives in the prompt, for a target that shows its prompt."""
-    target = stage.context.gateway.target
-    if not isinstance(target, Renders):
-        return True
-    for trial in stage.trials[:3]:
-        edits = _crafted(attack, stage, trial, variant)
-        if edits and target.render(apply(edits, trial.request)).text != target.render(trial.request).text:
-            return True
-    return False
+    written = ((_crafted(attack, stage, trial, variant), trial.request) for trial in stage.trials[:3])
+    return arrives(stage.context.gateway.target, written)
 
 
 def _dealt(attack: Promotion, variants: Sequence[Variant], stage: Stage) -> list[list[Variant]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from audit.edits import AddPassage, Edit, TextEdit, apply, read_text
 from audit.errors import EditError
 from audit.modules.base import Context
 from audit.modules.robustness.cells import truth
-from audit.target import Input
+from audit.target import Input, Recommender, Renders
 from audit.types import Answer, Case, Item, Passage, Request
 
 SHARE = 0.01
@@ -213,6 +213,13 @@ def _drawn(context: Context, case: Case, relevant: frozenset[str]) -> tuple[Item
     rng = context.rng("promotion", "candidates", case.id)
     order = rng.permutation(len(unknown))[: max(most - len(chosen), 0)]
     return (*chosen, *(unknown[int(i)] for i in order)) if len(order) else None
+
+
+def arrives(target: Recommender, written: Iterable[tuple[Edits, Request]]) -> bool:
+    """Whether any of these edits changes the prompt; a target that shows no prompt is believed what it declares."""
+    if not isinstance(target, Renders):
+        return True
+    return any(target.render(apply(edits, r)).text != target.render(r).text for edits, r in written if edits)
 
 
 def harmless(edits: Edits, request: Request) -> Edits:
