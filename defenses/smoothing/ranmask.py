@@ -183,8 +183,8 @@ class Masked(Ablation):
 class MaskedHistory(Masked):
     """Items of the history behind marks.
 
-    A mark has the id of no item, no rating and no time, whatever is behind it. A target that takes what nobody rated for
-    liked, as prompts with a list of liked items do, reads marks so too.
+    A mark has the id of no item, no rating and no time, whatever is behind it. A target that takes unrated items for
+    liked ones, as prompts with a list of liked items do, reads marks so too.
     """
 
     unit_name = "history item"
