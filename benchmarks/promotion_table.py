@@ -12,9 +12,11 @@ _NARROW = ("stratum", "family", "field", "style", "position", "channel", "carrie
 
 
 def promotions(target: str, run: Run) -> Iterator[str]:
-    """Promotions and leaks on one target as Markdown, each with its interval and what harmless text did."""
+    """Promotions and leaks on one target as Markdown, each with what harmless text did; nothing if there are none."""
     found = [f for f in run.findings if f.estimate is not None and not any(f.params.get(way) for way in _NARROW)]
     users = max((f.n for f in found if f.metric == "exposure_lift"), default=0)
+    if not users:
+        return
     yield f"## {target}: promotions and leaks"
     yield ""
     yield (
