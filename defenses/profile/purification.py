@@ -25,12 +25,12 @@ from audit.edits import Edit, HistoryDrop, HistoryReplace, Zone, apply
 from audit.errors import ConfigError
 from audit.seeds import generator
 from audit.target import Input, Recommender
-from audit.types import Answer, Event, Item, Ranked, Request
+from audit.types import Answer, Event, Item, Request
 from defenses.profile.graph import ItemGraph
 from defenses.profile.judge import Judge, RaisesAlarm
 from defenses.profile.options import ProfileDefense
 from defenses.smoothing.smoothed import Smoothed
-from defenses.smoothing.votes import Counting, Places, Rule, readable
+from defenses.smoothing.votes import Counting, Places, Rule, mean_scores
 
 How = Literal["delete", "replace"]
 """What becomes of a suspect."""
@@ -196,12 +196,9 @@ class PurifiedProfiles(RaisesAlarm, Smoothed):
 
     def vote(self, request: Request, answers: Sequence[Answer | None]) -> Answer:
         """The counted lists, or the mean scores; see the class."""
-        read = [a for a in answers if a is not None and readable(a) and None not in a.scores]
-        if request.task != "score" or not read:
-            return super().vote(request, answers)
-        scores = np.mean([np.array(a.scores, dtype=np.float64) for a in read], axis=0)
-        entries = zip(read[0].ranked, scores.tolist(), strict=True)
-        return Answer(tuple(Ranked(entry.item_id, entry.title, score) for entry, score in entries))
+        if request.task == "score":
+            return mean_scores(request, answers)
+        return super().vote(request, answers)
 
     def _profile(
         self,

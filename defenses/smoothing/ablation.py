@@ -245,6 +245,8 @@ class Ablation(Smoothed):
         family, reason = 1, ""
         if not covered:
             reason = f"{min(units, default=0)} {self.unit}s are fewer than the {self.kernel.fewest} that a copy keeps"
+        if request.task == "score" and not self.decides:
+            covered, reason = [], "the scores of this target are no probabilities of a yes, so there is no decision"
         for part in covered:
             h = self.counted_units(part.request)
             setting = Setting(self.kernel, h, self.counting, self.window, heuristic)

@@ -171,7 +171,8 @@ def _places(
     depth = counting.list_length(request) if share else None
     unlisted = 0 if request.candidates is not None else k
     chosen = counting.listed(request, votes)
-    others = [i for i in range(len(votes.items)) if i not in set(chosen)]
+    # Of a whole catalogue nothing is said about items outside the list: whoever writes the history takes items off it.
+    others = [] if unlisted else [i for i in range(len(votes.items)) if i not in set(chosen)]
     totals = values.sum(axis=0)
     lower = [Fraction(int(t), votes.n * unit) for t in totals]
     upper = [Fraction(int(t) + slack, votes.n * unit) for t in totals]
@@ -330,7 +331,7 @@ def _sampled_places(
         claims.append(_claim(item, "in_top_k", found, sample.cast(item), lower[i], upper[i]))
     # Many items have the same few votes.
     out: dict[Fraction, dict[EditKind, int]] = {}
-    for item, most in _rest(names, upper, len(chosen)):
+    for item, most in () if request.candidates is None else _rest(names, upper, len(chosen)):
         if most not in out:
             out[most] = radii(lambda s, most=most: kept_out(most, lower, k, s))  # type: ignore[misc]
         claims.append(_claim(item, "not_in_top_k", out[most], n - sample.cast(item), Fraction(0), most))

@@ -23,7 +23,7 @@ from functools import cached_property
 from audit.defense import Defended, DefenseInfo
 from audit.target import Recommender, describe
 from audit.types import Answer, Request, Usage
-from defenses.smoothing.votes import Counting
+from defenses.smoothing.votes import Counting, mean_scores
 
 Copy = Request | None
 """One copy to ask about; None where nothing is left to ask, which is a vote for nobody."""
@@ -67,6 +67,11 @@ class Smoothed(Defended):
         # A gateway may have several calls to a remote target in flight.
         self._lock = threading.Lock()
 
+    @cached_property
+    def decides(self) -> bool:
+        """Whether scores are probabilities of a yes, as those of a target are that is built for the task `score`."""
+        return describe(self.target).tasks[0] == "score"
+
     @abstractmethod
     def copies(self, request: Request, draw: int, n: int) -> Sequence[Copy]:
         """Copies of one request, before `refine`.
@@ -90,7 +95,13 @@ class Smoothed(Defended):
         return [(copy, Usage()) for copy in copies]
 
     def vote(self, request: Request, answers: Sequence[Answer | None]) -> Answer:
-        """The smoothed answer from the answers to the copies, without usage; None stands for a copy not asked."""
+        """The smoothed answer from the answers to the copies, without usage; None stands for a copy not asked.
+
+        The scores of a target that is built to rank, such as log-probabilities, are no probabilities of a yes: their
+        mean is taken. Counted as decisions they would be flat, and hide from an adversary what the target shows.
+        """
+        if request.task == "score" and not self.decides:
+            return mean_scores(request, answers)
         return self.counting.answer(request, self.counting.votes(request, answers))
 
     def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> Sequence[Answer]:

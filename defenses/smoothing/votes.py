@@ -10,7 +10,7 @@ A copy without a readable answer is a vote for nobody. It stays in the denominat
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -202,16 +202,41 @@ def answer(request: Request, votes: Votes, *, rule: Rule = "share", threshold: F
             scores = (scores + decisions(votes, rule, threshold)) / 2
         entries = zip(votes.items, scores, strict=True)
         return Answer(tuple(Ranked(item, votes.titles[item], float(score)) for item, score in entries))
-    listed = top(votes, request.k, rule)
+    listed = top(votes, request.k, rule, without=owned(request))
     if not listed:
         return Answer(outcome="unparsable", detail=f"none of {votes.n} copies listed an item on offer")
     names = ((votes.items[i], float(scores[i])) for i in listed)
     return Answer(tuple(Ranked(item, votes.titles[item], score) for item, score in names))
 
 
-def top(votes: Votes, k: int, rule: Rule = "share") -> list[int]:
-    """The first k items that got a vote, best first."""
-    return [i for i in votes.order(rule) if votes.yes[i]][:k]
+def top(votes: Votes, k: int, rule: Rule = "share", *, without: Collection[str] = ()) -> list[int]:
+    """The first k items that got a vote, best first, without some that are not on offer."""
+    return [i for i in votes.order(rule) if votes.yes[i] and votes.items[i] not in without][:k]
+
+
+def owned(request: Request) -> frozenset[str]:
+    """Items that are not on offer because the user has them: those of the history, in a ranking of the whole catalogue.
+
+    A copy that has lost an item of the history may list it, so what the target leaves out by itself is left out here.
+    It is left out after counting: votes must not depend on what a copy has lost.
+    """
+    if request.task != "rank" or request.candidates is not None:
+        return frozenset()
+    return frozenset(event.item.id for event in request.user.history)
+
+
+def mean_scores(request: Request, answers: Sequence[Answer | None]) -> Answer:
+    """The mean of the target's own scores over the readable copies, for scores that are no probabilities of a yes.
+
+    Returns:
+        The answer, without usage. Where no copy could be read, the most frequent outcome of the copies.
+    """
+    read = [a for a in answers if a is not None and readable(a) and None not in a.scores]
+    if not read:
+        return _nothing_read(collect(request, answers))
+    scores = np.mean([np.array(a.scores, dtype=np.float64) for a in read], axis=0)
+    entries = zip(read[0].ranked, scores.tolist(), strict=True)
+    return Answer(tuple(Ranked(entry.item_id, entry.title, score) for entry, score in entries))
 
 
 def _nothing_read(votes: Votes) -> Answer:
@@ -264,7 +289,7 @@ class Counting:
 
     def listed(self, request: Request, votes: Votes) -> list[int]:
         """See `top`."""
-        return top(votes, request.k, self.rule)
+        return top(votes, request.k, self.rule, without=owned(request))
 
     def list_length(self, request: Request) -> int:
         """How many entries of a copy's list are votes."""

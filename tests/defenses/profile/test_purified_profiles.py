@@ -27,9 +27,9 @@ INDEX = {item_id: n for n, item_id in enumerate(CATALOG)}
 
 
 def first_taste(request: Request) -> Answer:
-    """Recommends b0 to whoever has anything of that taste, else a20; then what they have."""
+    """Recommends b0 to whoever has anything of that taste, else a20; then up to six others, all unowned."""
     first = "b0" if any(i.startswith("b") for i in ids(request)) else "a20"
-    return Answer((Ranked(first), *(Ranked(i) for i in ids(request))))
+    return Answer((Ranked(first), *(Ranked(f"a{9 + n}") for n in range(min(len(ids(request)), 6)))))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.errors import ConfigError
-from audit.types import Answer, Ranked, Request
-from defenses.smoothing.votes import Counting, Votes, answer, collect
+from audit.types import Answer, Ranked, Request, User
+from defenses.smoothing.votes import Counting, Votes, answer, collect, mean_scores
 
 SCORE = request(task="score", candidates=2)
 RANK = request(candidates=5, k=2)
@@ -101,11 +102,21 @@ def test_depth_cuts_the_lists() -> None:
     assert votes.yes.tolist() == [1, 0, 0, 0, 0]
 
 
-def test_without_candidates_the_items_are_those_that_were_listed() -> None:
+def test_without_candidates_the_items_are_those_that_were_listed_and_not_in_the_history() -> None:
     asked = request(candidates=None, k=2)
-    votes = collect(asked, [listed("i9", "i3"), listed(None, "i3")])
-    assert votes.items == ("i3", "i9")
-    assert answer(asked, votes).ids == ("i3", "i9")
+    votes = collect(asked, [listed("i9", "i7"), listed(None, "i7"), listed("i2", "i7")])
+    assert votes.items == ("i2", "i7", "i9")
+    assert votes.yes.tolist() == [1, 3, 1]
+    # The user has i2; a copy that lost it may list it all the same.
+    assert answer(asked, votes).ids == ("i7", "i9")
+    assert answer(replace(asked, user=User("u")), votes).ids == ("i7", "i2")
+
+
+def test_scores_that_are_no_probabilities_are_averaged() -> None:
+    asked = request(task="score", candidates=2)
+    copies = [scored(-1.0, -4.0), None, scored(-3.0, -6.0)]
+    assert mean_scores(asked, copies).scores == (-2.0, -5.0)
+    assert mean_scores(asked, [None, Answer(outcome="refused", detail="no")]).outcome == "error"
 
 
 @pytest.mark.parametrize("asked", [SCORE, RANK], ids=["score", "rank"])

@@ -190,7 +190,9 @@ def _inside(certificate: Certificate, edits: Sequence[Edit]) -> list[Claim]:
     size = size_of(edits)
     if size is None or not certificate.covered:
         return []
-    return [claim for claim in certificate.claims if holds(claim, size[0], size[1])]
+    # An item that the edits put into the history is not recommended again, whatever its votes.
+    put = {e.event.item.id for e in edits if isinstance(e, HistoryInsert | HistoryReplace)}
+    return [claim for claim in certificate.claims if holds(claim, size[0], size[1]) and claim.item_id not in put]
 
 
 def _true(claim: Claim, answer: Answer, k: int) -> bool:
