@@ -14,6 +14,7 @@ from audit.defense.defended import Defended, Rewriting
 from audit.defense.detection import Detects
 from audit.defense.info import Defense, DefenseInfo, Family
 from audit.defense.stack import Stack
+from audit.defense.training import Trains
 
 __all__ = [
     "Certificate",
@@ -29,4 +30,5 @@ __all__ = [
     "Rewriting",
     "Stack",
     "Statement",
+    "Trains",
 ]

@@ -237,7 +237,8 @@ def answer_direction(lm: CausalLM) -> torch.Tensor:
     """(width,) whose product with the last hidden state is the yes-minus-no logit."""
     yes, no = answer_tokens(lm)
     head = lm.model.get_output_embeddings().weight
-    return (head[yes].float() - head[no].float()).detach()
+    direction: torch.Tensor = (head[yes].float() - head[no].float()).detach()
+    return direction
 
 
 def answer_tokens(lm: CausalLM) -> tuple[int, int]:
