@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from cli_workspace import Cli, Workspace
+from helpers import request
 
 from audit import config as configs
 from audit import registry
@@ -18,8 +19,11 @@ from audit.cli import doctor as doctors
 from audit.cli import train as training
 from audit.cli.init import TargetKind
 from audit.data import assets
-from audit.errors import AssetError
+from audit.errors import AssetError, ConfigError
+from audit.findings import Evidence
+from audit.store import Store
 from audit.targets import hf, http, openai, python
+from audit.types import Answer, Ranked
 
 BUILDERS = {
     TargetKind.PYTHON: python.load,
@@ -151,7 +155,7 @@ def test_train_hands_options_over_and_reports(work: Workspace, cli: Cli, monkeyp
         progress(1, steps, 0.5)
         return {"loss": 0.5}
 
-    monkeypatch.setattr(training, "trainer", lambda name: train)
+    monkeypatch.setattr(training, "trainer", lambda name, defense=None: train)
     called = cli("train", "toy", "--config", work.config, "--out", "w", "--steps", "3", "--option", "rate=0.25")
     assert called.code == 0
     assert given == {"out": Path("w"), "seed": 7, "steps": 3, "rate": 0.25, "users": 50}
@@ -163,15 +167,68 @@ def test_interrupted_training_can_go_on(work: Workspace, cli: Cli, monkeypatch: 
     def train(dataset: Any, *, out: Path, seed: int, progress: Any) -> dict[str, float]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "trainer", lambda name: train)
+    monkeypatch.setattr(training, "trainer", lambda name, defense=None: train)
     called = cli("train", "toy", "--config", work.config)
     assert called.code == 3
     assert "goes on from the last checkpoint" in called.err
 
 
-@pytest.mark.parametrize("name", ["sasrec", "tallrec"])
-def test_reference_models_can_be_trained(name: str) -> None:
-    assert {"out", "seed", "progress"} <= set(inspect.signature(training.trainer(name)).parameters)
+@pytest.mark.parametrize(
+    ("name", "defense"),
+    [
+        ("sasrec", None),
+        ("tallrec", None),
+        ("p5", None),
+        ("p5", "adversarial-training"),
+        ("tallrec", "adversarial-training"),
+        ("tallrec", "dpo"),
+    ],
+)
+def test_reference_models_can_be_trained(name: str, defense: str | None) -> None:
+    assert {"out", "seed", "progress"} <= set(inspect.signature(training.trainer(name, defense)).parameters)
+
+
+def test_only_what_a_command_line_can_say_is_an_option() -> None:
+    work = training.trainer("p5")
+    assert training.chosen_options("p5", work, ["epochs=3"]) == {"epochs": 3}
+    with pytest.raises(ConfigError, match="no option 'hyper'"):
+        training.chosen_options("p5", work, ["hyper=3"])
+
+
+def test_training_with_a_defense_reads_what_a_run_found(
+    work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def train(*, out: Path, seed: int, exchanges: Any, progress: Any) -> dict[str, Any]:
+        given.update(out=out, exchanges=exchanges)
+        return {"loss": 0.5}
+
+    monkeypatch.setattr(training, "trainer", lambda name, defense=None: train)
+    asked = ("train", "toy", "--defense", "dpo")
+    assert "name a run" in cli(*asked).err
+    with Store(work.folder / "runs.sqlite") as store:
+        before, after = request("u1"), request("u1", history=3)
+        run = store.create_run("r", config={}, target={"name": "t"}, versions={}, seed=7).id
+        answer = Answer((Ranked("i4"),))
+        store.put_answers(run, [("k0", before, 0, answer), ("k1", after, 0, answer)])
+        empty = store.create_run("e", config={}, target={"name": "t"}, versions={}, seed=7).id
+        store.save_module(run, "robustness", [], [Evidence("u1", "one gone", before.digest, after.digest)])
+    where = ("--store", work.folder / "runs.sqlite", "--out", "w")
+    assert "holds no evidence of an attack" in cli(*asked, "--pairs", empty, *where).err
+    called = cli(*asked, "--pairs", run, *where)
+    assert called.code == 0
+    assert [(e.before, e.after) for e in given["exchanges"]] == [(before, after)]
+    assert "1 attacked requests of 1 users; judge what comes out on other users" in called.err
+    assert "defenses: {dpo: {weights: " in called.out
+
+
+def test_a_defense_that_is_not_trained_says_so(cli: Cli) -> None:
+    assert "is not made by training" in cli("train", "p5", "--defense", "sanitise").err
+    assert "it cannot train 'sasrec'" in cli("train", "sasrec", "--defense", "adversarial-training").err
+    refused = cli("train", "p5", "--defense", "adversarial-training", "--pairs", "latest")
+    assert refused.code == 2
+    assert "does not learn from a run" in refused.err
 
 
 def test_doctor_finds_this_environment_fit(work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
