@@ -62,12 +62,12 @@ _ALL: Mapping[str, Any] = {"mode": "exact"}
 SETTINGS = (
     Setting("bare", 60, None),
     Setting("remove, k = 1", 60, {**_ALL, "kept": 1}),
-    Setting("remove, k = 2", 20, {**_ALL, "kept": 2}),
-    Setting("remove, k = 3", 8, {**_ALL, "kept": 3}),
-    Setting("remove, k = 5", 3, {**_ALL, "kept": 5}),
-    Setting("fill by co-occurrence, k = 2", 10, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "cooccurrence"}),
+    Setting("remove, k = 2", 40, {**_ALL, "kept": 2}),
+    Setting("remove, k = 3", 20, {**_ALL, "kept": 3}),
+    Setting("remove, k = 5", 6, {**_ALL, "kept": 5}),
+    Setting("fill by co-occurrence, k = 2", 20, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "cooccurrence"}),
     Setting(
-        "fill by the target's model, k = 2", 3, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "language-model"}
+        "fill by the target's model, k = 2", 8, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "language-model"}
     ),
 )
 
@@ -165,7 +165,8 @@ def _utility(setting: Setting, mine: Mapping[str, Mapping[str, Any]], bare: Mapp
     for scores, labels, users in sides:
         right = [np.mean((scores > 0.5)[users == u] == (labels == 1)[users == u]) for u in np.unique(users)]
         cells.append(_shown(stats.mean_interval(right, rng=generator(SEED, "right"), bounds=(0.0, 1.0))))
-    cells.append(f"{np.mean([np.mean(row['labels']) for row in mine.values()]):.3f}")
+    liked = np.mean([np.mean(row["labels"]) for row in mine.values()])
+    cells.append(f"{max(liked, 1 - liked):.3f}")
     copies = {row["certificate"]["samples"] for row in mine.values()}
     cells += ["–".join(map(str, sorted(copies))), f"{np.median([row['seconds'] for row in mine.values()]):.1f}"]
     return "| " + " | ".join(cells) + " |"

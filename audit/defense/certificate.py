@@ -16,7 +16,8 @@ EditKind = Literal["substitution", "insertion", "deletion"]
 """What is done to units: exchanged in place, added, or taken away."""
 
 Statement = Literal["yes", "no", "in_top_k", "not_in_top_k"]
-"""What is certified of an item: the decision about it, or whether it is among the first k."""
+"""What is certified of an item: the decision about it, or whether it is among the first k. A ranking of the whole
+catalogue leaves out what the user has: there an item stays unless an edit puts that very item into the history."""
 
 Method = Literal["exact", "monte-carlo", "heuristic-released-code"]
 """How the votes were counted: all kept sets; a fresh sample with a one-sided bound at level alpha; or the formula of

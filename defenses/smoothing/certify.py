@@ -27,7 +27,7 @@ from defenses.smoothing.radii import (
     released_radius,
 )
 from defenses.smoothing.topk import all_kept_out, all_stay, kept_out, stays
-from defenses.smoothing.votes import Counting, Votes
+from defenses.smoothing.votes import Counting, Votes, owned
 
 SCALE = 1 << 40
 """What a value of 1 is as an integer. Sums of some millions of values fit 64 bits."""
@@ -171,12 +171,13 @@ def _places(
     depth = counting.list_length(request) if share else None
     unlisted = 0 if request.candidates is not None else k
     chosen = counting.listed(request, votes)
+    mine = [i for i, item in enumerate(votes.items) if item in owned(request)]
     # Of a whole catalogue nothing is said about items outside the list: whoever writes the history takes items off it.
     others = [] if unlisted else [i for i in range(len(votes.items)) if i not in set(chosen)]
     totals = values.sum(axis=0)
     lower = [Fraction(int(t), votes.n * unit) for t in totals]
     upper = [Fraction(int(t) + slack, votes.n * unit) for t in totals]
-    rivals = _Rivals(upper, k, unlisted)
+    rivals = _Rivals(upper, k, unlisted, mine)
     best = sorted(lower, reverse=True)
 
     def bound(kind: EditKind) -> Callable[[int], Bools]:
@@ -184,14 +185,14 @@ def _places(
             shift = setting.shift(kind, edits)
             if shift is None:
                 return np.zeros(len(chosen) + len(others), dtype=bool)
-            stay = [stays(lower[i], rivals.of(i), k, depth, shift) for i in chosen]
+            stay = [stays(lower[i], rivals.of(i, _gone(kind, edits)), k, depth, shift) for i in chosen]
             out = {u: kept_out(u, best[:k], k, shift) for u in {upper[i] for i in others}}
             return np.array([*stay, *(out[upper[i]] for i in others)], dtype=bool)
 
         return shown
 
     def holds(scenarios: Scenarios) -> Bools:
-        stay = all_stay(scenarios, chosen, k, depth, unlisted=unlisted, unit=unit, slack=slack)
+        stay = all_stay(scenarios, chosen, k, depth, unlisted=unlisted, unit=unit, slack=slack, owned=mine)
         return np.concatenate([stay, all_kept_out(scenarios, others, k, unit=unit, slack=slack)], axis=1)
 
     found = {kind: exact_radii(world, kind, holds, bound(kind), most=most.get(kind)) for kind in setting.kinds}
@@ -203,16 +204,38 @@ def _places(
     return tuple(claims)
 
 
+def _gone(kind: EditKind, edits: int) -> int:
+    """Units that the request may have lost."""
+    return 0 if kind == "insertion" else edits
+
+
 class _Rivals:
-    """The k largest of all upper bounds but one's own."""
+    """The k largest upper bounds of the others that may be on offer after some edits.
 
-    def __init__(self, upper: Sequence[Fraction], k: int, unlisted: int, zero: Fraction = Fraction(0)) -> None:
-        padded = [*upper, *[zero] * min(unlisted, k)]
-        self._top = sorted(range(len(padded)), key=lambda i: -padded[i])[: k + 1]
-        self._upper, self._k = padded, k
+    Args:
+        upper: of all items with a column.
+        k: how many.
+        unlisted: items on offer without a column.
+        owned: columns of items that are not on offer, unless an edit takes them from the history.
+        zero: bound of an item without a column.
+    """
 
-    def of(self, item: int) -> list[Fraction]:
-        return [self._upper[i] for i in self._top if i != item][: self._k]
+    def __init__(
+        self,
+        upper: Sequence[Fraction],
+        k: int,
+        unlisted: int,
+        owned: Sequence[int] = (),
+        zero: Fraction = Fraction(0),
+    ) -> None:
+        self._upper, self._k = [*upper, *[zero] * min(max(unlisted, 0), k)], k
+        on_offer = [i for i in range(len(self._upper)) if i not in set(owned)]
+        self._top = sorted(on_offer, key=lambda i: -self._upper[i])[: k + 1]
+        self._owned = sorted((upper[i] for i in owned), reverse=True)
+
+    def of(self, item: int, gone: int) -> list[Fraction]:
+        others = [self._upper[i] for i in self._top if i != item]
+        return sorted([*others, *self._owned[:gone]], reverse=True)[: self._k]
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,27 +336,28 @@ def _sampled_places(
     names = list(dict.fromkeys([*chosen, *sample.bounding.items, *sample.choosing.items]))
     upper = [_upper(sample.cast(i), sample.mass(i), n, level, counting) for i in names]
     lower = [_lower(sample.cast(i), sample.mass(i), n, level, counting) for i in chosen]
-    rivals = _Rivals(upper, k, on_offer - len(names), _upper(0, 0.0, n, level, counting))
+    mine = [i for i, item in enumerate(names) if item in owned(request)]
+    rivals = _Rivals(upper, k, on_offer - len(names), mine, _upper(0, 0.0, n, level, counting))
 
-    def largest_for(kind: EditKind, holds: Callable[[Shift], bool]) -> int:
+    def largest_for(kind: EditKind, holds: Callable[[Shift, int], bool]) -> int:
         def passes(edits: int) -> bool:
             shift = setting.shift(kind, edits)
-            return shift is not None and holds(shift)
+            return shift is not None and holds(shift, _gone(kind, edits))
 
         return largest(passes, reach(setting.kernel, setting.units, kind))
 
-    def radii(holds: Callable[[Shift], bool]) -> dict[EditKind, int]:
+    def radii(holds: Callable[[Shift, int], bool]) -> dict[EditKind, int]:
         return {kind: largest_for(kind, holds) for kind in setting.kinds}
 
     claims = []
     for i, item in enumerate(chosen):
-        found = radii(lambda s, i=i: stays(lower[i], rivals.of(i), k, depth, s))  # type: ignore[misc]
+        found = radii(lambda s, gone, i=i: stays(lower[i], rivals.of(i, gone), k, depth, s))  # type: ignore[misc]
         claims.append(_claim(item, "in_top_k", found, sample.cast(item), lower[i], upper[i]))
     # Many items have the same few votes.
     out: dict[Fraction, dict[EditKind, int]] = {}
     for item, most in () if request.candidates is None else _rest(names, upper, len(chosen)):
         if most not in out:
-            out[most] = radii(lambda s, most=most: kept_out(most, lower, k, s))  # type: ignore[misc]
+            out[most] = radii(lambda s, _, most=most: kept_out(most, lower, k, s))  # type: ignore[misc]
         claims.append(_claim(item, "not_in_top_k", out[most], n - sample.cast(item), Fraction(0), most))
     return tuple(claims)
 

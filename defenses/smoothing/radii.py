@@ -100,11 +100,13 @@ class Scenarios:
         values: (B, M) sum of votes, or of scaled values, for each item over the untouched copies.
         read: (B,) untouched copies that were read.
         free: (B,) copies that the adversary may let vote as they like.
+        gone: units that the request may have lost.
     """
 
     values: Ints
     read: Ints
     free: Ints
+    gone: int = 0
 
 
 Holds = Callable[[Scenarios], Bools]
@@ -176,7 +178,7 @@ class World:
             if kind == "deletion":
                 free = np.zeros_like(free)
             values, read = left @ self.values.astype(number), left @ self.read.astype(number)
-            yield Scenarios(values.astype(np.int64), read.astype(np.int64), free)
+            yield Scenarios(values.astype(np.int64), read.astype(np.int64), free, edits)
 
     def every(self, kind: EditKind, edits: int, holds: Holds, needed: Bools) -> Bools:
         """Which statements hold in every scenario.

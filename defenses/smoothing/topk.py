@@ -68,6 +68,7 @@ def all_stay(
     unlisted: int = 0,
     unit: int = 1,
     slack: int = 0,
+    owned: Sequence[int] = (),
 ) -> Bools:
     """Which of the chosen items stay among the first k in each scenario, however the free copies are filled.
 
@@ -82,21 +83,24 @@ def all_stay(
         unlisted: items on offer that no copy listed, and that have no column; any number from k on is the same.
         unit: see `radii.World`.
         slack: by how much the sums of others may be short of the true ones, because they were rounded down.
+        owned: columns of items that are not on offer, unless an edit takes them from the history.
 
     Returns:
         (B, C) bool.
     """
     values, free = scenarios.values, scenarios.free * unit
-    padded = np.concatenate([values, np.zeros((len(values), min(unlisted, k)), dtype=np.int64)], axis=1)
-    if padded.shape[1] <= k:
+    on_offer = np.setdiff1d(np.arange(values.shape[1]), list(owned))
+    back = -np.sort(-values[:, list(owned)], axis=1)[:, : scenarios.gone]
+    none = np.zeros((len(values), min(unlisted, k)), dtype=np.int64)
+    rivals = np.concatenate([values[:, on_offer], back, none], axis=1)
+    if rivals.shape[1] <= k:
         return np.asarray(values[:, list(chosen)] > 0)
-    top = -np.partition(-padded, k, axis=1)[:, : k + 1]
+    top = -np.partition(-rivals, k, axis=1)[:, : k + 1]
     top = -np.sort(-top, axis=1)
     found = np.zeros((len(values), len(chosen)), dtype=bool)
     for column, item in enumerate(chosen):
         own = values[:, item]
-        rivals = _without(top, own)
-        deficits = np.maximum(own[:, None] - (rivals + slack), 0)
+        deficits = np.maximum(own[:, None] - (_without(top, own) + slack), 0)
         slots = free * (k if depth is None else depth)
         pushed_out = (deficits.max(axis=1) <= free) & (deficits.sum(axis=1) <= slots)
         found[:, column] = ~pushed_out & (own > 0)

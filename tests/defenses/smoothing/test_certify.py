@@ -180,6 +180,20 @@ def test_an_unseen_item_is_a_rival_too() -> None:
     assert open_[0].lower < listed[0].lower  # the family is larger
 
 
+def test_what_the_user_has_competes_only_where_an_edit_may_take_it_away() -> None:
+    counting = Counting(depth=2)
+    asked = request(history=10, candidates=None, k=1)
+    # Every copy lists i1, which the user has, before i25.
+    sets = list(itertools.combinations(range(10), 1))
+    all_ = from_all(asked, votes_of([[1, 25]] * 10, asked, counting), sets, setting(10, 1, counting), {})
+    lists = votes_of([[1, 25]] * 500, asked, counting)
+    drawn = from_sample(asked, Sample(lists, lists, 0.01, catalog_size=50), setting(10, 1, counting))
+    for (claim,) in (all_.claims, drawn.claims):
+        assert claim.item_id == "i25"
+        assert (claim.radius["substitution"], claim.radius["deletion"]) == (0, 0)
+        assert claim.radius["insertion"] >= 7
+
+
 def small_world(rng: np.random.Generator, units: int, kept: int) -> tuple[list[tuple[int, ...]], np.ndarray]:
     sets = list(itertools.combinations(range(units), kept))
     return sets, rng.random((len(sets), 3)) < rng.choice([0.25, 0.6, 0.8, 0.95], size=3)

@@ -138,6 +138,48 @@ def test_no_attack_inside_a_certified_radius_succeeds(task: str, options: dict[s
     assert tried > inside
 
 
+class Shelf(Scripted):
+    """Ranks twelve items for a whole catalogue by votes that hang on the kept items, leaving out those; see `Table`."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(self._say, fingerprint=f"shelf {seed}")
+        self._rng, self._known = np.random.default_rng(seed), {}
+
+    def _say(self, asked: Request) -> Answer:
+        kept = history_of(asked)
+        if kept not in self._known:
+            # Items of the history, i0 to i4, are as good as those outside it; one outside is the best of all.
+            taste = self._rng.random(8) * [1, 1, 1, 0.2, 0.2, 30, 3, 1]
+            self._known[kept] = [f"i{n}" for n in np.argsort(-taste)]
+        evil = [i for i in kept if i.startswith("evil")]
+        order = ["i7", "i0", "i6", "i3"] if "evil0" in evil else ["i3", "i4"] if evil else self._known[kept]
+        return Answer(tuple(Ranked(i) for i in order if i not in kept)[: asked.k])
+
+
+@pytest.mark.parametrize("options", [{"kept": 1}, {"kept": 2}, {"kept": 1, "rule": "mean"}], ids=str)
+def test_no_attack_on_a_ranking_of_the_whole_catalogue_succeeds_inside_its_radius(options: dict[str, Any]) -> None:
+    """Copies that lost an item of the history list it, and an edit can bring it back as a rival."""
+    inside = broken_outside = 0
+    for seed in range(8):
+        asked = request(history=5, candidates=None, k=2)
+        smoothed = SelfDenoise(mode="exact", **options).protect(Shelf(seed))
+        certificate = smoothed.certify(asked)
+        assert not set(certificate.answer.ids) & set(history_of(asked))
+        assert {c.item_id for c in certificate.claims} == set(certificate.answer.ids)
+        for kind, edits in itertools.product(("substitution", "insertion", "deletion"), (1, 2)):
+            crafted = attacks(asked, kind, edits)
+            answers = smoothed.recommend([apply(e, asked) for e in crafted])
+            for claim in certificate.claims:
+                kept = [true(claim, answer, asked.k) for answer in answers]
+                if claim.radius[kind] >= edits:  # type: ignore[index]
+                    inside += len(kept)
+                    assert all(kept), (seed, kind, edits, claim)
+                else:
+                    broken_outside += not all(kept)
+    assert inside > 20
+    assert broken_outside > 0
+
+
 def test_the_answer_certified_is_the_answer_given() -> None:
     asked = [request(f"u{n}", history=3 + n, candidates=4, task="score") for n in range(5)]
     smoothed = SelfDenoise(kept=2).protect(Table(1, 0.9))
