@@ -143,7 +143,7 @@ def p5(options: argparse.Namespace) -> None:
     cases = ranking_cases(dataset, users=options.users, k=K, candidates=None, rng=generator(options.seed, "users"))
     requests = [replace(c.request, instruction=WORDINGS[0]) for c in cases]
     relevant = [c.relevant for c in cases]
-    plain = p5_target.build(dataset)
+    plain = p5_target.build(dataset, options.beside)
     hard = AdversarialTraining(weights=options.weights).protect(plain)
     attacks: Mapping[str, Search] = {
         "random-items": RandomItems(dataset.catalog),
@@ -242,6 +242,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("p5")
     command.add_argument("--weights", default=None)
+    command.add_argument("--beside", default=None, help="weights to compare with; default: the shipped plain ones")
     command.add_argument("--users", type=int, default=100)
     command.add_argument("--budget", type=int, default=50)
     command.add_argument("--attacks", nargs="*")

@@ -17,10 +17,12 @@ from audit.defense import Defense, Trains
 from audit.errors import ConfigError, TargetError
 from audit.target import GivesGradients, describe
 from audit.targets.zoo import p5_model
-from audit.targets.zoo.p5 import P5
+from audit.targets.zoo.p5 import P5, build
+from audit.targets.zoo.p5_evaluation import RULES
 from audit.targets.zoo.p5_training import Events, loss_of, plain, samples
+from audit.targets.zoo.protocol import leave_one_out_ranks
 from audit.types import Request, User
-from defenses.training.adversarial import AdversarialTraining
+from defenses.training.adversarial import SHIPPED, AdversarialTraining
 from defenses.training.freelb import Ascent
 from defenses.training.freelb_p5 import gradients, train
 from defenses.training.twins import HardenedP5
@@ -188,3 +190,16 @@ def test_only_what_it_can_train_is_trained() -> None:
 
 def test_the_small_recipe_is_that_of_the_folder(p5_folder: Path) -> None:
     assert p5_model.load(p5_folder)[0].hyper == SMALL
+
+
+def test_the_shipped_weights_are_small_and_as_good_as_their_card_says(ml100k_core: Dataset) -> None:
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 1_100_000
+    assert json.loads((SHIPPED / "evaluation.json").read_text())["rules"] == dict.fromkeys(RULES, True)
+    target = build(ml100k_core)
+    twin = AdversarialTraining().protect(target)
+    assert isinstance(twin, HardenedP5)
+    assert twin.info.fingerprint != target.info.fingerprint
+    hits = [leave_one_out_ranks(one.score, ml100k_core, "test") for one in (twin, target)]
+    rates = [float(np.mean(np.array(list(ranks.values())) <= 10)) for ranks in hits]
+    assert rates[0] == pytest.approx(0.222, abs=0.003)
+    assert rates[0] > rates[1] - 0.01
