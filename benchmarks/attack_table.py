@@ -6,44 +6,31 @@ that the command can be given again at any time. Writes `docs/attacks/table.md`.
 
 from __future__ import annotations
 
-import sys
+import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from audit.config import load
 from audit.findings import Finding
-from audit.gateway import Progress
 from audit.run import Run
-from audit.runner import begin, execute, prepare, resume
 from audit.store import Store
+from benchmarks.promotion_table import promotions
+from benchmarks.stored_audits import ROOT, finished, rewrite
 
-ROOT = Path(__file__).parents[1]
-TABLES = {"P5": ("agents-p5", "rivals-p5"), "TALLRec": ("agents-tallrec",)}
-"""Audits by the target whose table they make, in `examples/audits`."""
+TABLES = {
+    "P5": ("cheatagent-p5", "agents-p5", "rivals-p5", "more-rivals-p5"),
+    "TALLRec": ("agents-tallrec",),
+    "SmolLM2": ("promotions-smollm2",),
+}
+"""Audits by the target whose table they make, in `examples/audits`. What several hold is taken from the first."""
 PAGE = ROOT / "docs" / "attacks" / "table.md"
-_START, _END = "<!-- written by `make attack-table` -->", "<!-- end -->"
-
-
-def finished(name: str, store: Store) -> Run:
-    """The audit of this name: the stored one, gone on with where it was stopped, or a new one."""
-    path = ROOT / "examples" / "audits" / f"{name}.yaml"
-    wanted = load(path)[0].model_dump(mode="json")
-    for record in store.runs():
-        same = all(record.config.get(key) == value for key, value in wanted.items())
-        if record.name == name and same:
-            return Run(record, store) if record.status == "finished" else resume(record.id, store=store, progress=_say)
-    prepared = prepare(path)
-    return execute(begin(prepared, store), prepared, progress=_say)
-
-
-def _say(progress: Progress) -> None:
-    if progress.total and progress.done == progress.total and progress.total >= 2000:
-        print(f"{progress.label}: {progress.usage.queries:,} queries so far", file=sys.stderr, flush=True)
+_TERMS = re.compile(r", (best of \d+|\d+ queries)(, labels known)?$")
+"""What a title says of a search; the table has columns for it."""
 
 
 def table(target: str, runs: Sequence[Run]) -> Iterator[str]:
     """The attacks on one target as Markdown: what they cost it, above which floor, and at which price."""
-    findings = list({f.id: f for run in reversed(runs) for f in run.findings}.values())
+    findings = list({_place(f): f for run in reversed(runs) for f in run.findings}.values())
+    if not any(_judged(f, ("asr", "flip_rate")) for f in findings):
+        return
     rank = any(f.metric == "asr" for f in findings)
     main, what = ("asr", "relative drop of NDCG@10 (ASR)") if rank else ("flip_rate", "right decisions turned wrong")
     queries = sum(r.usage.queries + r.usage.reused for r in runs)
@@ -58,12 +45,12 @@ def table(target: str, runs: Sequence[Run]) -> Iterator[str]:
     extra = "" if rank else "AUC lost, effect | "
     yield f"| attack | labels | budget | users × seeds | value | effect | {extra}queries | edits | champion ahead by |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---|" + ("" if rank else "---:|")
-    found = [f for f in findings if f.metric == main and "attack" in f.params and f.estimate is not None]
+    found = [f for f in findings if _judged(f, (main,))]
     for f in sorted(found, key=lambda f: (int(f.params.get("budget") or 0), -(f.effect or 0.0))):
         key = {k: f.params.get(k) for k in ("attack", "budget", "labels")}
         auc = _of(findings, "auc_drop", key)
         cells = [
-            f.title.split(":")[0].split(",")[0],
+            _TERMS.sub("", f.title.split(":")[0]),
             str(f.params.get("labels") or "–"),
             str(f.params.get("budget") or 0),
             f"{f.n} × {f.params.get('seeds', 1)}",
@@ -75,6 +62,15 @@ def table(target: str, runs: Sequence[Run]) -> Iterator[str]:
         ]
         yield "| " + " | ".join(cells) + " |"
     yield ""
+
+
+def _place(finding: Finding) -> tuple[object, ...]:
+    """Equal for findings of one cell of the table, however many seeds they are a mean over."""
+    return finding.metric, *sorted((k, str(v)) for k, v in finding.params.items() if k != "seeds")
+
+
+def _judged(finding: Finding, metrics: Sequence[str]) -> bool:
+    return finding.metric in metrics and "attack" in finding.params and finding.estimate is not None
 
 
 def _plain(finding: Finding | None) -> str:
@@ -106,13 +102,13 @@ def _span(value: float | None, ci: tuple[float, float] | None) -> str:
 def main() -> int:
     """Run what is missing, and write the page."""
     with Store() as store:
-        parts = [
-            line for target, names in TABLES.items() for line in table(target, [finished(n, store) for n in names])
-        ]
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(_START)
-    after = rest.split(_END)[1]
-    PAGE.write_text(f"{before}{_START}\n\n" + "\n".join(parts) + f"\n{_END}{after}", encoding="utf-8")
+        parts: list[str] = []
+        for target, names in TABLES.items():
+            runs = [finished(name, store) for name in names]
+            parts += table(target, runs)
+            for run in runs:
+                parts += promotions(target, run)
+    rewrite(PAGE, "make attack-table", parts)
     return 0
 
 
