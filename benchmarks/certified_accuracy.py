@@ -136,7 +136,9 @@ def tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     bare = by_setting["bare"]
     yield "### What the smoothed target is worth on clean requests"
     yield ""
-    yield ("| setting | users | AUC | bare AUC | UAUC | bare UAUC | right decisions | bare | copies | seconds a user |")
+    yield (
+        "| setting | users | AUC | bare AUC | UAUC | bare UAUC | right decisions | bare | constant | copies | seconds a user |"
+    )
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for setting in SETTINGS[1:]:
         mine = {case: row for case, row in by_setting[setting.name].items() if case in bare}
