@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table postgres test check format bench clean
+.PHONY: help install assets audit attack-table defense-table postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ audit: assets ## audit three LLM recommenders on 60 to 100 MovieLens-100K users;
 attack-table: assets ## every attack on two targets in one table; may be stopped and given again; writes docs/attacks/table.md
 	mkdir -p reports
 	RECAUDIT_STORE=reports/attack-table.sqlite $(BIN)/python -m benchmarks.attack_table
+
+defense-table: assets ## every attack against every defense on two targets; may be stopped and given again; writes docs/defenses/table.md
+	mkdir -p reports
+	RECAUDIT_STORE=reports/defense-table.sqlite $(BIN)/python -m benchmarks.defense_table
 
 postgres: # the store is tested on a real server, which the tests start themselves
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \

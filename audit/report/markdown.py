@@ -180,14 +180,14 @@ def _module(module: ModuleView) -> str:
         ]
         parts.append(table(["Attack", "Lost after so many true queries"], lines))
     if module.defenses:
-        parts += _defenses(module.defenses)
+        parts += defenses(module.defenses)
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]
     return "\n\n".join(parts)
 
 
-def _defenses(view: DefenseView) -> list[str]:
+def defenses(view: DefenseView) -> list[str]:
     """A line per defense, and one table per row of the comparison."""
 
     def cell(finding: Finding | None) -> str:

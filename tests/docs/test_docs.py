@@ -53,7 +53,7 @@ def test_python_runs(page: Path, workplace: Path) -> None:
     for block in blocks(page):
         if block.language == "python":
             # Line numbers of a failure are those of the page.
-            code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+            code = compile("\n" * (block.line - 1) + block.code, str(page), "exec", dont_inherit=True)
             exec(code, namespace)  # noqa: S102 - our own pages
 
 

@@ -10,6 +10,7 @@ from audit import registry
 from audit.config import load
 from audit.modules.base import build
 from benchmarks.attack_table import TABLES
+from benchmarks.defense_table import TABLES as DEFENSE_TABLES
 
 AUDITS = sorted((Path(__file__).parents[2] / "examples" / "audits").glob("*.yaml"))
 
@@ -32,7 +33,7 @@ def test_every_module_takes_its_options(path: Path) -> None:
 
 def test_the_commands_run_them_all() -> None:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
-    tabled = {name for names in TABLES.values() for name in names}
+    tabled = {name for names in TABLES.values() for name in names} | set(DEFENSE_TABLES.values())
     assert tabled <= {path.stem for path in AUDITS}
     for path in AUDITS:
         assert path.stem in tabled or f"examples/audits/{path.name}" in makefile
