@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from audit import stats
 from audit.defense import Certificate, Certifies, Claim, Defense, EditKind
 from audit.defense.curves import certified_accuracy, certified_hits, certified_overlap, holds
-from audit.edits import Edit, HistoryDrop, HistoryInsert, HistoryReplace, apply
-from audit.findings import Evidence, Param
+from audit.edits import Edit, HistoryDrop, HistoryInsert, HistoryReplace
+from audit.findings import Param
 from audit.modules.base import Output
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.defended.rows import Pair
-from audit.modules.robustness.defended.sides import FIRST_RERUN, Side
+from audit.modules.robustness.defended.sides import Side
 from audit.modules.robustness.defended.terms import MatrixTerms
 from audit.types import Answer, Case, canonical_json
 
@@ -169,7 +169,9 @@ def _violations(
                     false = [claim for claim in inside if not _true(claim, answer, side.context.cases[i].request.k)]
                     broken += len(false)
                     if false:
-                        shown.append(_evidence(side, i, arm.edits[i], false[0], output))
+                        note = f"certified: {false[0].item_id} {false[0].statement}, {dict(false[0].radius)}"
+                        what_happened = "A certificate that did not hold"
+                        shown.append(side.show(i, arm.edits[i], what_happened, note, output))
     if not tried:
         card.skip("certificate_violations", what, "no attack stayed inside a certified radius", **params)
         return
@@ -202,20 +204,3 @@ def _true(claim: Claim, answer: Answer, k: int) -> bool:
     scores = {r.item_id: r.score for r in answer.ranked}
     score = scores.get(claim.item_id)
     return score is not None and (score > 0.5) == (claim.statement == "yes")
-
-
-def _evidence(side: Side, i: int, edits: tuple[Edit, ...], claim: Claim, output: Output) -> str:
-    case = side.context.cases[i]
-    number = side.context.gateway.stored_repeat
-    evidence = Evidence(
-        case=case.id,
-        title="A certificate that did not hold",
-        before=case.request.digest,
-        after=apply(edits, case.request).digest,
-        after_repeat=number(FIRST_RERUN),
-        edits=edits,
-        note=f"certified: {claim.item_id} {claim.statement}, {dict(claim.radius)}",
-        before_repeat=number(0),
-    )
-    output.evidence.append(evidence)
-    return evidence.id

@@ -10,13 +10,12 @@ import numpy as np
 
 from audit import stats
 from audit.defense import Defense
-from audit.edits import apply
-from audit.findings import Evidence, Param
+from audit.findings import Param
 from audit.modules.base import Output
 from audit.modules.outcomes import Floats
 from audit.modules.report_card import ReportCard, mde_of
 from audit.modules.robustness.cells import Cell
-from audit.modules.robustness.defended.sides import FIRST_RERUN, Judged, Side, trial_case
+from audit.modules.robustness.defended.sides import Judged, Side, trial_case
 
 ROW_METRICS = ("attacked_utility", "broken_rate", "defense_gain", "robust_utility")
 
@@ -233,18 +232,6 @@ def _evidence(pair: Pair, side: Side, title: str, output: Output, examples: int)
     shown = []
     for i in sorted(np.flatnonzero(lost > 0).tolist(), key=lambda i: (-lost[i], i))[:examples]:
         row = min(pair.rows, key=lambda name: pair.rows[name].utility.mean(axis=0)[i])
-        edits, case = pair.rows[row].arms[0].edits[i], side.context.cases[i]
-        number = side.context.gateway.stored_repeat
-        evidence = Evidence(
-            case=case.id,
-            title=f"{title}, {row}",
-            before=case.request.digest,
-            after=apply(edits, case.request).digest,
-            after_repeat=number(FIRST_RERUN),
-            edits=edits,
-            note=f"utility {side.utility[i]:.2f} → {pair.worst[i]:.2f} behind the defense",
-            before_repeat=number(0),
-        )
-        output.evidence.append(evidence)
-        shown.append(evidence.id)
+        note = f"utility {side.utility[i]:.2f} → {pair.worst[i]:.2f} behind the defense"
+        shown.append(side.show(i, pair.rows[row].arms[0].edits[i], f"{title}, {row}", note, output))
     return shown

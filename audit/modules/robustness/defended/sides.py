@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from audit.attack import Perturbation
 from audit.defense import Defense
+from audit.edits import Edit, apply
 from audit.errors import ConfigError
+from audit.findings import Evidence
 from audit.modules.arms import Arm
-from audit.modules.base import Context
+from audit.modules.base import Context, Output
 from audit.modules.outcomes import Bools, Floats, rank_outcomes, score_outcomes
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.cells import Cell
@@ -52,6 +54,22 @@ class Side:
     def served(self) -> Bools:
         """(trials,) of the clean answers; see `served`."""
         return served(self.context.cases, self.clean)
+
+    def show(self, case: int, edits: tuple[Edit, ...], title: str, note: str, output: Output) -> str:
+        """Keep a piece of evidence: the answers of this target to one case, before and after edits; its id."""
+        request, number = self.context.cases[case].request, self.context.gateway.stored_repeat
+        evidence = Evidence(
+            case=self.context.cases[case].id,
+            title=title,
+            before=request.digest,
+            after=apply(edits, request).digest,
+            after_repeat=number(FIRST_RERUN),
+            edits=edits,
+            note=note,
+            before_repeat=number(0),
+        )
+        output.evidence.append(evidence)
+        return evidence.id
 
     @property
     def _behind(self) -> str:
