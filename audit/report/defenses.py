@@ -71,7 +71,7 @@ class Grid:
     Attributes:
         row: `adaptive` or `replay`.
         title: what the row means.
-        defenses: titles of the columns behind the first, which is the bare target.
+        defenses: names of the columns behind the first, which is the bare target.
         lines: title of an attack, the bare target's figure, and one figure per defense; None where it was not run.
     """
 
@@ -146,8 +146,8 @@ def defense_view(findings: Iterable[Finding]) -> DefenseView | None:
     order = sorted(titles, key=lambda name: (name != "", -_left(robust.get(name)), name))
     columns = [name for name in order if name]
     k = robust[""].params.get("k") if "" in robust else None
-    grids = [_grid(row, title, columns, titles, of_ours) for row, title in ROWS.items()]
-    grids += [_promoted(row, columns, titles, measured) for row in ROWS]
+    grids = [_grid(row, title, columns, of_ours) for row, title in ROWS.items()]
+    grids += [_promoted(row, columns, measured) for row in ROWS]
     return DefenseView(
         int(next((f.params.get("attacks") or 0 for f in robust.values()), 0)),
         f"NDCG@{k}" if k else "share of right decisions",
@@ -171,7 +171,7 @@ def _figures(name: str, findings: Sequence[Finding]) -> dict[str, Finding]:
     }
 
 
-def _grid(row: str, title: str, order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> Grid:
+def _grid(row: str, title: str, order: Sequence[str], findings: Sequence[Finding]) -> Grid:
     figures = [f for f in findings if f.metric == "attacked_utility"]
     bare = {str(f.params["attack"]): f for f in figures if f.params.get("row") == "undefended"}
     behind = {(str(f.params["attack"]), _name(f)): f for f in figures if f.params.get("row") == row}
@@ -180,13 +180,13 @@ def _grid(row: str, title: str, order: Sequence[str], titles: dict[str, str], fi
         for attack, f in bare.items()
     ]
     lines.sort(key=lambda line: line[1].estimate or 0.0)
-    return Grid(row, title, tuple(titles[name] for name in order), tuple(lines))
+    return Grid(row, title, tuple(order), tuple(lines))
 
 
 _PARTS = ("family", "field", "style", "carrier", "position", "channel", "stratum")
 
 
-def _promoted(row: str, order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> Grid:
+def _promoted(row: str, order: Sequence[str], findings: Sequence[Finding]) -> Grid:
     """Promotion success, by attack and defense."""
     behind = {
         (str(f.params["attack"]), _name(f)): f
@@ -204,7 +204,7 @@ def _promoted(row: str, order: Sequence[str], titles: dict[str, str], findings: 
     lines.sort(key=lambda line: -(line[1].estimate or 0.0))
     how = "the same text, sent to the defended target" if row == "replay" else "searched again against the defense"
     title = f"Planted text, {how}: promotion success rate, lower is better"
-    return Grid(row, title, tuple(titles[name] for name in order), tuple(lines))
+    return Grid(row, title, tuple(order), tuple(lines))
 
 
 def _certified(order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> list[CertifiedLine]:

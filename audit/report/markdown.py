@@ -193,7 +193,13 @@ def defenses(view: DefenseView) -> list[str]:
     def cell(finding: Finding | None) -> str:
         return "·" if finding is None else f"{number(finding.estimate)} {interval(finding.ci)}"
 
-    lines = [(md(line.title), *(cell(line.figures.get(metric)) for metric in view.columns)) for line in view.lines]
+    lines = [
+        (
+            md(f"{line.name}: {line.title}" if line.name else line.title),
+            *(cell(line.figures.get(metric)) for metric in view.columns),
+        )
+        for line in view.lines
+    ]
     under = f"under the worst of {count(view.attacks, 'attack')}"
     parts = ["**Which defense holds**"]
     if lines:

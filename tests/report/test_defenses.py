@@ -127,5 +127,5 @@ def test_planted_text_has_a_table_of_its_own() -> None:
     (grid,) = view.grids
     ((title, bare, figures),) = grid.lines
     assert (title, bare.estimate if bare else None) == ("Plea", 0.6)
-    assert grid.defenses == ("A <b>wall</b>",)
+    assert grid.defenses == ("wall",)
     assert [f.estimate for f in figures if f] == [0.2]

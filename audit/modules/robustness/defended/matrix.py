@@ -16,7 +16,7 @@ from audit.modules.robustness.defended.certified import CERTIFIED_METRICS, certi
 from audit.modules.robustness.defended.detectors import DETECTOR_METRICS, detection
 from audit.modules.robustness.defended.promotions import PROMOTED_METRICS
 from audit.modules.robustness.defended.rows import ROW_METRICS, Pair, report_pair, report_robust, report_undefended
-from audit.modules.robustness.defended.sides import Judged, Protected, Side, adaptive_form
+from audit.modules.robustness.defended.sides import Judged, Protected, Side, searched_form
 from audit.modules.robustness.defended.terms import MatrixTerms
 from audit.modules.robustness.defended.upkeep import UPKEEP_METRICS, clean_utility, upkeep
 
@@ -47,6 +47,7 @@ def matrix(
     users = len(context.cases) if terms.users is None else min(terms.users, len(context.cases))
     stage = context.head(users)
     bare = Side(stage, None)
+    cells = [searched_form(cell, terms.queries) for cell in cells]
     undefended = {cell.id: _attack(cell, bare, bare) for cell in cells}
     tried = [cell for cell in cells if any(arm.changed for arm in undefended[cell.id].arms)]
     clean_utility(bare, "No defense", card)
@@ -95,8 +96,9 @@ def _pair(cell: Cell, undefended: Judged, side: Side, terms: MatrixTerms) -> Pai
     replay = side.judged(undefended.arms)
     if reason := cell.attack.info.lacking(side.context.info, side.context.task):
         return Pair(cell, undefended, replay, None, reason)
-    adapted = adaptive_form(cell, side, queries=terms.queries, draws=terms.draws)
-    adapted = replace(adapted, users=undefended.n)
+    # Against a defense that draws at random the loss is a mean over draws.
+    draws = terms.draws if side.context.info.randomised else 1
+    adapted = replace(cell, users=undefended.n, draws=draws)
     return Pair(cell, undefended, replay, _attack(adapted, side, side))
 
 

@@ -205,12 +205,11 @@ def protect(defenses: Mapping[str, Defense], context: Context, card: ReportCard)
     return placed
 
 
-def adaptive_form(cell: Cell, side: Side, *, queries: int, draws: int) -> Cell:
-    """The attack as an adversary runs it who knows that the defense is there and can ask it.
+def searched_form(cell: Cell, queries: int) -> Cell:
+    """The attack as somebody runs it who may ask: one that is otherwise drawn blind keeps the best of its own draws.
 
-    A blind attack becomes random search over its own draws; against a defense that draws at random the loss is a mean
-    over draws.
+    Only so can it adapt to a defense; and the bare target must meet the same, or the defense would seem to do harm.
     """
     if isinstance(cell.attack, Perturbation) and not cell.budget:
-        cell = replace(cell, budget=queries, labels="free")
-    return replace(cell, draws=draws) if side.context.info.randomised else cell
+        return replace(cell, budget=queries, labels="free")
+    return cell

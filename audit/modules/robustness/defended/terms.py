@@ -16,7 +16,8 @@ class MatrixTerms:
     Attributes:
         users: the first so many cases are used; None for all.
         attacks: names of the attacks in the matrix; None for all that go for one user's answers.
-        queries: true queries per user of the adaptive form of an attack that is otherwise drawn blind.
+        queries: true queries per user, on the bare target as on a defended one, of an attack that is otherwise drawn
+            blind: it keeps the best of its draws.
         draws: of a defense that draws at random, over which the adaptive adversary averages its loss.
         reruns: fresh draws on which found edits are judged, where the defense draws at random.
         certified: users whose answers are certified, for defenses that can; None for as many as `users`.
