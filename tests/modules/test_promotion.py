@@ -39,6 +39,7 @@ from audit.errors import TargetError
 from audit.findings import Finding
 from audit.modules.base import Context, Output
 from audit.modules.report_card import ReportCard
+from audit.modules.robustness import Robustness
 from audit.modules.robustness.defended import promotions_behind, protect
 from audit.modules.robustness.extraction import leaked
 from audit.modules.robustness.promotion import PROMOTION_METRICS, promotions, search_queries
@@ -567,6 +568,23 @@ def test_a_prompt_that_leaves_out_descriptions_is_no_proof_of_discretion(config:
     assert "leaves out the description" in leaks["description"].reason
     assert leaks["None"].estimate == 0
     assert all(asked.candidates is None or not any(item.text for item in asked.candidates) for asked in target.asked)
+
+
+def test_a_target_that_only_writes_text_is_asked_for_its_instruction(config: dict[str, Any], store: Store) -> None:
+    def answer(asked: Request) -> Answer:
+        return Answer(text=asked.instruction if "word for word" in asked.user.note else "Here is your list.")
+
+    honours = frozenset({Input.INSTRUCTION, Input.HISTORY, Input.NOTE})
+    target = Scripted(answer, honours=honours, tasks=("answer",), instructions={"answer": INSTRUCTION})
+    context = context_of(config, target, store)
+    module = Robustness(attacks=("typos", "injection", "genetic", "prompt-leak"), champion=None)
+    planned = len(module.plan(context)) + module.search_queries(context)
+    findings = module.run(context).findings
+    assert (one(findings, "leak_rate").estimate or 0) > 0.1
+    assert one(findings, "leak_rate").floor == 0
+    assert "free text" in one(findings, "flip_rate").reason
+    assert {f.metric for f in findings} == {"leak_rate", "flip_rate", "invalid_rate"}
+    assert len(target.asked) <= planned
 
 
 def test_a_leak_is_the_canary_or_eight_words_in_a_row() -> None:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from audit import registry
-from audit.attack import Attack
+from audit.attack import Attack, Goal
 from audit.attack.shilling import Shilling
 from audit.defense import Defense, Stack
 from audit.gateway import Ask
@@ -55,6 +55,7 @@ INFO = ModuleInfo(
         *SHILLING_METRICS,
         *MATRIX_METRICS,
     ),
+    tasks=("rank", "score", "answer"),
     controls=("eu-ai-act:2024:art15", "nist-ai-rmf:1.0:MEASURE-2.7"),
 )
 
@@ -235,6 +236,8 @@ class Robustness:
 
         What an attack with a search will ask cannot be listed in advance; its declared cost is added by the runner.
         """
+        if context.task == "answer":
+            return []
         asks = plan(benign(context), context)
         for cell in self._user_attacks(context).cells:
             asks += cell.foreseen(context, len(context.cases))
@@ -243,6 +246,8 @@ class Robustness:
     def search_queries(self, context: Context) -> int:
         """Most queries that attacks with a search may spend on these cases, their answers before and after counted."""
         judges, budget = self._by_judge(context), max(self.budgets)
+        if context.task == "answer":
+            return promotion_queries(_extracting(judges["promotion"]), context)
         attacks = self._user_attacks(context)
         cells, defenses = self._matrix_cells(attacks.cells), len(self._defense_blocks)
         return (
@@ -258,8 +263,11 @@ class Robustness:
         card, output = ReportCard(INFO.id, context.level, INFO.controls), Output()
         compared = ReportCard(INFO.id, context.level, INFO.controls)
         if context.task == "answer":
+            # There is nothing to compare in free text, but it can give the instruction away.
             reason = "free text has no ranking or score to compare; use task: rank"
             card.skip("flip_rate", "Robustness of free text", reason)
+            leaking = _extracting(self._by_judge(context)["promotion"])
+            promotions(leaking, context, card, output, examples=self.examples)
         else:
             self._run(context, card, compared, output)
         # Attacks on the target are one family of tests, comparisons of defenses another.
@@ -311,3 +319,8 @@ def _by_name(named: Sequence[str] | Mapping[str, Mapping[str, Any] | None]) -> d
     if isinstance(named, Mapping):
         return {name: options or {} for name, options in named.items()}
     return {name: {} for name in named}
+
+
+def _extracting(attacks: Mapping[str, Attack]) -> dict[str, Attack]:
+    """Those that draw something out of an answer's text."""
+    return {name: attack for name, attack in attacks.items() if attack.info.threat_model.goal == Goal.EXTRACT}
