@@ -23,7 +23,7 @@ install: $(STAMP) ## make .venv and install RecAudit with its development tools
 assets: $(STAMP) ## fetch MovieLens-100K, SmolLM2 and WordNet into the user's cache
 	$(BIN)/recaudit assets fetch
 
-audit: assets ## audit three LLM recommenders on 60 to 100 MovieLens-100K users; ends in reports/audit.html
+audit: assets ## audit three LLM recommenders on 30 to 100 MovieLens-100K users; ends in reports/audit.html
 	mkdir -p reports
 	$(BIN)/recaudit run examples/audits/tallrec.yaml examples/audits/smollm2-ranker.yaml examples/audits/p5.yaml --no-gate \
 	    --report reports/audit.html --report reports/audit.md
