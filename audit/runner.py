@@ -20,7 +20,7 @@ from audit.data.load import load_dataset
 from audit.errors import ConfigError, DataError, StoreError, TargetError
 from audit.findings import Finding, overall
 from audit.gateway import Budget, Estimate, Gateway, Price, Progress
-from audit.modules.base import Context, Module, build
+from audit.modules.base import Context, Module, Prepares, build
 from audit.policy import Policy
 from audit.policy import load as load_policy
 from audit.run import Run
@@ -39,6 +39,9 @@ DEFAULT_CANDIDATES = 20
 
 VALIDATION_USERS = 200
 """Users beyond those under audit whose clean requests may be used to set thresholds."""
+
+_UNASKED = "dry-run"
+"""Stands for the id of a run where nothing is asked."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -183,9 +186,21 @@ def prepare(
 
 
 def begin(prepared: Prepared, store: Store) -> Run:
-    """Store a new run."""
+    """Store a new run. Before that its modules build what their options name: a run that cannot start leaves no trace.
+
+    Raises:
+        ConfigError: an attack or a defense refuses its options.
+    """
     config = prepared.config
     policy = load_policy(config.policy, prepared.base)
+    context = _context(_gateway(_UNASKED, store, prepared, None), prepared, policy)
+    try:
+        for module in prepared.modules.values():
+            if isinstance(module, Prepares):
+                module.prepare(context)
+    except BaseException:
+        prepared.close()
+        raise
     stored = {
         **config.model_dump(mode="json"),
         "base": str(prepared.base),
@@ -262,7 +277,7 @@ def dry_run(prepared: Prepared, store: Store) -> Plan:
 
     The price is the most it can cost: an attack that the policy can judge early is asked no further.
     """
-    gateway = _gateway("dry-run", store, prepared, None)
+    gateway = _gateway(_UNASKED, store, prepared, None)
     context = _context(gateway, prepared, load_policy(prepared.config.policy, prepared.base))
     seen: set[str] = set()
     planned = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -126,6 +126,19 @@ class Module(Protocol):
 
     def run(self, context: Context) -> Output:
         """Ask and conclude. Findings come back without verdicts: those are the policy's to give."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A module with plugins of its own to build."""
+
+    def prepare(self, context: Context) -> None:
+        """Build what the options name, before the run begins. Asks nothing.
+
+        Raises:
+            ConfigError: a plugin refuses its options.
+        """
         ...
 
 

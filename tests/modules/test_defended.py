@@ -372,5 +372,8 @@ def test_what_it_costs_is_planned(config: dict[str, Any], store: Store) -> None:
     ],
 )
 def test_bad_terms_get_one_clear_sentence(config: dict[str, Any], store: Store, options: Any, said: str) -> None:
+    target = Planted(config)
     with pytest.raises(ConfigError, match=said.replace("(", r"\(").replace("?", r"\?")):
-        audited(config, Planted(config), store, **options)
+        audited(config, target, store, **options)
+    assert not store.runs()  # a run that cannot start leaves no trace
+    assert not target.asked

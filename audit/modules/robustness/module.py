@@ -231,6 +231,11 @@ class Robustness:
         }
         return UserAttacks(plan_cells(able, self._terms, self._own_terms), self.sequential, self.examples)
 
+    def prepare(self, context: Context) -> None:
+        """Build the attacks and the defenses."""
+        self._by_judge(context)
+        self._defenses(context)
+
     def plan(self, context: Context) -> list[Ask]:
         """Clean requests, benign controls, and every attack that needs no search.
 
@@ -276,7 +281,6 @@ class Robustness:
         return output
 
     def _run(self, context: Context, card: ReportCard, compared: ReportCard, output: Output) -> None:
-        # Built before anything is asked, so that a mistake in their options costs nothing.
         judges, built = self._by_judge(context), self._defenses(context)
         arms = benign(context)
         context.gateway.fetch(plan(arms, context), label="Benign controls")
