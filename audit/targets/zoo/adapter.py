@@ -130,7 +130,8 @@ class Adapter:
         from peft.utils import get_peft_model_state_dict
         from safetensors.torch import save_file
 
-        state = get_peft_model_state_dict(self.lm.model)
+        # "auto" would ask a hub for the base model's vocabulary; the embeddings are never trained here.
+        state = get_peft_model_state_dict(self.lm.model, save_embedding_layers=False)
         tensors = {name: tensor.detach().bfloat16().contiguous() for name, tensor in state.items()}
         partial = out / ".adapter.partial"
         save_file(tensors, partial, metadata={"format": "pt"})
