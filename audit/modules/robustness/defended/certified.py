@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from audit import stats
 from audit.defense import Certificate, Certifies, Claim, Defense, EditKind
@@ -25,6 +25,11 @@ CERTIFIED_METRICS = (
     "certificate_violations",
 )
 KINDS: tuple[EditKind, ...] = ("substitution", "insertion", "deletion")
+_KIND_OF: Mapping[EditKind, type[Edit]] = {
+    "substitution": HistoryReplace,
+    "insertion": HistoryInsert,
+    "deletion": HistoryDrop,
+}
 HISTORY_UNIT = "history item"
 """The unit of certificates that attacks on the history are held against."""
 
@@ -139,9 +144,9 @@ def _mean(
 
 def size_of(edits: Sequence[Edit]) -> tuple[EditKind, int] | None:
     """What was done to the history as one kind of edit and a number of units; None where it is not of one kind."""
-    for kind, edit in (("substitution", HistoryReplace), ("insertion", HistoryInsert), ("deletion", HistoryDrop)):
+    for kind, edit in _KIND_OF.items():
         if edits and all(isinstance(e, edit) for e in edits):
-            return kind, len(edits)  # type: ignore[return-value]
+            return kind, len(edits)
     return None
 
 
@@ -170,8 +175,7 @@ def _violations(
                     broken += len(false)
                     if false:
                         note = f"certified: {false[0].item_id} {false[0].statement}, {dict(false[0].radius)}"
-                        what_happened = "A certificate that did not hold"
-                        shown.append(side.show(i, arm.edits[i], what_happened, note, output))
+                        shown.append(side.show(i, arm.edits[i], "A certificate that did not hold", note, output))
     if not tried:
         card.skip("certificate_violations", what, "no attack stayed inside a certified radius", **params)
         return
