@@ -122,6 +122,8 @@ class Finding:
         controls: tags of control frameworks with their edition.
         reason: why the verdict is what it is, in one sentence.
         note: what a reader should know about the number, in one sentence.
+        unmet: what must hold, beside the limit, before the finding may fail, and does not: each the end of a sentence
+            that begins “it is not decided, because”. With any of them it is open at most.
         evidence: ids of Evidence.
     """
 
@@ -151,6 +153,7 @@ class Finding:
     controls: tuple[str, ...] = ()
     reason: str = ""
     note: str = ""
+    unmet: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -200,6 +203,7 @@ class Finding:
             "controls": list(self.controls),
             "reason": self.reason,
             "note": self.note,
+            "unmet": list(self.unmet),
             "evidence": list(self.evidence),
         }
 
@@ -210,7 +214,7 @@ class Finding:
         for name in ("ci", "effect_ci"):
             if fields.get(name) is not None:
                 fields[name] = tuple(fields[name])
-        for name in ("controls", "evidence"):
+        for name in ("controls", "unmet", "evidence"):
             fields[name] = tuple(fields.get(name, ()))
         return cls(**fields)
 

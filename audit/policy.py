@@ -79,10 +79,13 @@ class Rule(BaseModel):
         method = finding.effect_ci_method if effect else finding.ci_method
         weak = _weakness(method, finding.n) if self.by == "interval" else ""
         verdict: Verdict = "inconclusive" if weak or not (passed or failed) else "pass" if passed else "fail"
+        held_back = verdict == "fail" and bool(finding.unmet)
+        if held_back:
+            verdict = "inconclusive"
         n_more = None
         if weak:
             n_more = max(MIN_UNITS, finding.n + 1)
-        elif verdict == "inconclusive":
+        elif verdict == "inconclusive" and not held_back:
             found = stats.Interval(estimate, min(low, estimate), max(high, estimate), finding.level, finding.ci_method)
             n_more = stats.n_to_settle(found, finding.n, limit)
         return replace(
@@ -92,7 +95,13 @@ class Rule(BaseModel):
             n_to_settle=n_more,
             severity=self.severity,
             controls=tuple(dict.fromkeys((*finding.controls, *self.controls))),
-            reason=weak or self._reason(verdict, estimate, (low, high), limit, finding, n_more),
+            reason=weak
+            or (
+                f"{'the effect' if effect else 'the value'}, {estimate:.3g} [{low:.3g}, {high:.3g}], lies beyond the "
+                f"limit {limit:g}; it is not decided, because {'; '.join(finding.unmet)}"
+                if held_back
+                else self._reason(verdict, estimate, (low, high), limit, finding, n_more)
+            ),
         )
 
     def _reason(

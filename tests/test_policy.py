@@ -86,6 +86,17 @@ def test_an_open_question_says_how_many_would_settle_it() -> None:
     assert MAX.judge(finding(0.3, 0.2, 0.4)).n_to_settle is None
 
 
+def test_what_lies_beyond_the_limit_does_not_fail_while_a_condition_is_unmet() -> None:
+    held_back = finding(0.7, 0.6, 0.8, unmet=("its sign turns on held-out anchors",))
+    judged = MAX.judge(held_back)
+    assert judged.verdict == "inconclusive"
+    assert judged.n_to_settle is None, "more units would not mend it"
+    assert "beyond the limit 0.5" in judged.reason
+    assert "because its sign turns on held-out anchors" in judged.reason
+    assert verdict(MIN, held_back) == "pass", "an unmet condition never takes a pass away"
+    assert verdict(MAX, finding(0.3, 0.2, 0.4, unmet=("its sign turns",))) == "pass"
+
+
 def test_an_effect_is_what_exceeds_the_floor() -> None:
     rule = Rule(metric="quality.ndcg", max=0.2, value="effect")
     noisy = finding(0.9, 0.8, 1.0, floor=0.85, effect=0.05, effect_ci=(0.0, 0.1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ class ReportCard:
         module: id of the module.
         level: coverage of the intervals.
         controls: tags that every finding of the module bears on.
+        correction: `holm` keeps the chance of any false finding among all tests; `bh` the share of false ones among
+            those found, for families that are explored and not decided on.
         findings: in the order in which they were added.
         values: by finding id, what each case gave: values whose mean is the finding's effect, or else its estimate.
     """
@@ -28,6 +31,7 @@ class ReportCard:
     module: str
     level: float
     controls: tuple[str, ...] = ()
+    correction: Literal["holm", "bh"] = "holm"
     findings: list[Finding] = field(default_factory=list)
     values: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -55,12 +59,14 @@ class ReportCard:
         p: float | None = None,
         mde: float | None = None,
         note: str = "",
+        unmet: Sequence[str] = (),
         evidence: Sequence[str] = (),
         values: Mapping[str, float] | None = None,
     ) -> None:
         """Record a measured quantity.
 
-        `effect` is the paired difference from the floor, `p` its test, `values` what each case gave, by case id.
+        `effect` is the paired difference from the floor, `p` its test, `values` what each case gave, by case id,
+        `unmet` what keeps it from being decided on (see `Finding`).
         """
         finding = Finding(
             module=self.module,
@@ -83,6 +89,7 @@ class ReportCard:
             direction=direction,
             controls=self.controls,
             note=note,
+            unmet=tuple(unmet),
             evidence=tuple(evidence),
         )
         self.findings.append(finding)
@@ -101,11 +108,12 @@ class ReportCard:
         self.values |= other.values
 
     def corrected(self) -> list[Finding]:
-        """The findings with Holm-adjusted p-values over all tests of the module."""
+        """The findings with p-values adjusted over all tests of the card."""
         tested = [i for i, f in enumerate(self.findings) if f.p is not None]
         found = list(self.findings)
         if tested:
-            adjusted = stats.holm([found[i].p or 0.0 for i in tested])
+            adjust = stats.holm if self.correction == "holm" else stats.benjamini_hochberg
+            adjusted = adjust([found[i].p or 0.0 for i in tested])
             for i, p in zip(tested, adjusted, strict=True):
                 found[i] = replace(found[i], p_adjusted=_tidy(float(p)))
         return found

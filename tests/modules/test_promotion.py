@@ -38,9 +38,10 @@ from audit.edits import TextEdit, Zone, apply
 from audit.errors import TargetError
 from audit.findings import Finding
 from audit.modules.base import Context, Output
+from audit.modules.protected import protect
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness import Robustness
-from audit.modules.robustness.defended import promotions_behind, protect
+from audit.modules.robustness.defended import promotions_behind
 from audit.modules.robustness.extraction import leaked
 from audit.modules.robustness.promotion import PROMOTION_METRICS, promotions, search_queries
 from audit.modules.robustness.promotion_trials import harmless, neutral, set_stage, split
@@ -708,7 +709,7 @@ def test_a_defense_that_removes_the_text_blocks_the_lift_and_an_idle_one_does_no
     card, output = ReportCard("robustness", context.level), Output()
     lifted = promotions({"plea": Plea(context.dataset.catalog)}, context, card, output, items=6)
     compared = ReportCard("robustness", context.level)
-    placed = protect({"plain": _Plugin(_Plain), "idle": _Plugin(_Idle)}, context, compared)
+    placed = protect({"plain": _Plugin(_Plain), "idle": _Plugin(_Idle)}, context, compared, metric="robust_utility")
     promotions_behind(lifted, placed, compared, output, examples=3)
     found = compared.corrected()
     bare = one(card.findings, "exposure_lift")

@@ -9,7 +9,7 @@ from audit.gateway import Ask
 from audit.modules.arms import ablations, plan
 from audit.modules.base import Context, ModuleInfo, Output
 from audit.modules.quality import ranking, scoring, validity
-from audit.modules.quality.sheet import Sheet
+from audit.modules.quality.sheet import QualitySheet
 from audit.modules.report_card import ReportCard
 from audit.types import Case
 
@@ -63,7 +63,7 @@ class Quality:
 
     def run(self, context: Context) -> Output:
         """Ask and conclude."""
-        sheet = Sheet(context, ReportCard(INFO.id, context.level, INFO.controls), Output(), self.examples)
+        sheet = QualitySheet(context, ReportCard(INFO.id, context.level, INFO.controls), Output(), self.examples)
         context.gateway.fetch(self.plan(context), label=INFO.title)
         clean = context.ask(context.requests, label="Clean requests")
         if context.task == "rank":

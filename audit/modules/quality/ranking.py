@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from audit import stats
 from audit.findings import Param
 from audit.modules.outcomes import Floats, RankOutcomes, rank_outcomes
-from audit.modules.quality.sheet import Sheet, done
+from audit.modules.quality.sheet import QualitySheet, done
 from audit.modules.report_card import mde_of
 from audit.types import Answer
 
 
-def judge(sheet: Sheet, clean: Sequence[Answer]) -> None:
+def judge(sheet: QualitySheet, clean: Sequence[Answer]) -> None:
     """Report the quality of the clean rankings."""
     context, card = sheet.context, sheet.card
     outcomes = rank_outcomes(context.cases, clean)
@@ -54,7 +54,7 @@ def judge(sheet: Sheet, clean: Sequence[Answer]) -> None:
 
 
 def _gap(
-    sheet: Sheet,
+    sheet: QualitySheet,
     metric: str,
     title: str,
     mine: RankOutcomes,
@@ -81,7 +81,7 @@ def _gap(
     )
 
 
-def _worst(sheet: Sheet, gap: Floats, note: str) -> list[str]:
+def _worst(sheet: QualitySheet, gap: Floats, note: str) -> list[str]:
     """Cases in which the other side did better by most."""
     cases = sheet.context.cases
     order = sorted((i for i, lost in enumerate(gap) if lost < 0), key=lambda i: (gap[i], i))[: sheet.examples]
@@ -89,7 +89,7 @@ def _worst(sheet: Sheet, gap: Floats, note: str) -> list[str]:
     return [sheet.show(cases[i].id, title, cases[i].request, note.format(-gap[i])) for i in order]
 
 
-def _examples(sheet: Sheet, outcomes: RankOutcomes) -> list[str]:
+def _examples(sheet: QualitySheet, outcomes: RankOutcomes) -> list[str]:
     """Best and worst cases, so that a reader sees both sides."""
     cases, count = sheet.context.cases, sheet.examples
     order = sorted(range(len(cases)), key=lambda i: (-outcomes.reciprocal_rank[i], i))

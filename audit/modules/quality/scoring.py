@@ -11,11 +11,11 @@ from audit import stats
 from audit.findings import Param
 from audit.modules.outcomes import Floats, ScoreOutcomes, order_of, score_outcomes
 from audit.modules.quality.anchors import score_anchors
-from audit.modules.quality.sheet import Sheet, done
+from audit.modules.quality.sheet import QualitySheet, done
 from audit.types import Answer
 
 
-def judge(sheet: Sheet, clean: Sequence[Answer]) -> None:
+def judge(sheet: QualitySheet, clean: Sequence[Answer]) -> None:
     """Report the quality of the clean scores."""
     context, card = sheet.context, sheet.card
     outcomes = score_outcomes(context.cases, clean)
@@ -62,7 +62,11 @@ def judge(sheet: Sheet, clean: Sequence[Answer]) -> None:
 
 
 def _uauc(
-    sheet: Sheet, scores: Floats, labels: npt.NDArray[np.int64], who: npt.NDArray[np.str_], params: Mapping[str, Param]
+    sheet: QualitySheet,
+    scores: Floats,
+    labels: npt.NDArray[np.int64],
+    who: npt.NDArray[np.str_],
+    params: Mapping[str, Param],
 ) -> None:
     title = "UAUC: liked items score above disliked ones, within a user"
     try:
@@ -85,7 +89,11 @@ def _uauc(
 
 
 def _calibration(
-    sheet: Sheet, scores: Floats, labels: npt.NDArray[np.int64], who: npt.NDArray[np.str_], params: Mapping[str, Param]
+    sheet: QualitySheet,
+    scores: Floats,
+    labels: npt.NDArray[np.int64],
+    who: npt.NDArray[np.str_],
+    params: Mapping[str, Param],
 ) -> None:
     title = "Expected calibration error of P(yes), ten bins of equal mass"
     if scores.min() < 0 or scores.max() > 1:
@@ -117,7 +125,7 @@ def _calibration(
 
 
 def _gap(
-    sheet: Sheet,
+    sheet: QualitySheet,
     metric: str,
     what: str,
     mine: ScoreOutcomes,
@@ -155,7 +163,7 @@ def _gap(
         )
 
 
-def _examples(sheet: Sheet, outcomes: ScoreOutcomes) -> list[str]:
+def _examples(sheet: QualitySheet, outcomes: ScoreOutcomes) -> list[str]:
     shown = []
     for i, case in enumerate(sheet.context.cases[: sheet.examples]):
         rows = outcomes.scores[outcomes.case == i]

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit import stats
-from audit.findings import Evidence
 from audit.modules.arms import Arm, ablations
-from audit.modules.base import Context, Output
 from audit.modules.outcomes import Floats
-from audit.modules.report_card import ReportCard
-from audit.types import Request
+from audit.modules.sheet import Sheet
 
 _DONE = {
     "history_emptied": "emptied",
@@ -20,30 +17,8 @@ _DONE = {
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Collects what one run of the module finds.
-
-    Attributes:
-        context: what is audited.
-        card: the findings.
-        output: the evidence.
-        examples: pieces of evidence kept per finding.
-    """
-
-    context: Context
-    card: ReportCard
-    output: Output
-    examples: int
-
-    def show(self, case: str, title: str, request: Request, note: str) -> str:
-        """Keep a request and its answer as evidence; returns its id."""
-        evidence = Evidence(case=case, title=title, before=request.digest, note=note)
-        self.output.evidence.append(evidence)
-        return evidence.id
-
-    def by_case(self, values: Floats) -> dict[str, float]:
-        """One value per case, by case id."""
-        return {case.id: float(v) for case, v in zip(self.context.cases, values, strict=True)}
+class QualitySheet(Sheet):
+    """Collects what one run of the module finds."""
 
     def ablations(self) -> list[Arm]:
         """The histories taken away; for a target that does not read them, the reason why nothing can be said."""

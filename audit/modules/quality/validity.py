@@ -8,7 +8,7 @@ from typing import Literal
 
 from audit import stats
 from audit.grounding import tally
-from audit.modules.quality.sheet import Sheet
+from audit.modules.quality.sheet import QualitySheet
 from audit.types import Answer, Case, Task
 
 
@@ -42,7 +42,7 @@ SHARES: tuple[Share, ...] = (
 )
 
 
-def judge(sheet: Sheet, cases: Sequence[Case], answers: Sequence[Answer], task: Task) -> None:
+def judge(sheet: QualitySheet, cases: Sequence[Case], answers: Sequence[Answer], task: Task) -> None:
     """Report every rate for the answers to one task."""
     context, card = sheet.context, sheet.card
     counted = [

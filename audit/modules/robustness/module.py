@@ -15,16 +15,16 @@ from typing import Any
 from audit import registry
 from audit.attack import Attack, Goal
 from audit.attack.shilling import Shilling
-from audit.defense import Defense, Stack
 from audit.gateway import Ask
 from audit.modules.arms import benign, plan
 from audit.modules.base import Context, ModuleInfo, Output, build, provided
+from audit.modules.protected import Named, Shelf, by_name, protect
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.advantage import advantages
 from audit.modules.robustness.cells import TERMS, Cell, Labels, Terms, plan_cells
 from audit.modules.robustness.comparison import Compared, Comparison
 from audit.modules.robustness.costs import COST_METRICS
-from audit.modules.robustness.defended import MATRIX_METRICS, MatrixTerms, matrix, promotions_behind, protect
+from audit.modules.robustness.defended import MATRIX_METRICS, MatrixTerms, matrix, promotions_behind
 from audit.modules.robustness.defended import search_queries as matrix_queries
 from audit.modules.robustness.judging import judge
 from audit.modules.robustness.per_user import UserAttacks
@@ -80,9 +80,6 @@ _OWN = ("attack", *TERMS)
 _MATRIX_EXAMPLES = 5
 """Most pieces of evidence per pair of attack and defense."""
 
-_OWN_OF_DEFENSE = ("defense",)
-"""Options of a defense's block that are the module's, not the defense's."""
-
 
 @dataclass(frozen=True)
 class Robustness:
@@ -108,7 +105,7 @@ class Robustness:
             of 1 - level (see `audit.stats.looks`), so the intervals stay honest and become slightly wider.
     """
 
-    attacks: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = DEFAULT_ATTACKS
+    attacks: Named = DEFAULT_ATTACKS
     budgets: Sequence[int] = (50,)
     labels: Labels | Sequence[Labels] = "free"
     seeds: int = 1
@@ -117,21 +114,14 @@ class Robustness:
     items: int = 8
     examples: int = 50
     sequential: bool = True
-    defenses: Sequence[str] | Mapping[str, Mapping[str, Any] | None] = ()
+    defenses: Named = ()
     matrix: Mapping[str, Any] = field(default_factory=dict)
     _built: dict[str, Attack] = field(default_factory=dict, compare=False, repr=False)
-    _defended: dict[str, Defense] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in self.attacks:
             registry.load("attacks", self._plugin(name), where="modules.robustness.attacks")
-        for name, block in self._defense_blocks.items():
-            parts = _by_name(block["stack"]) if "stack" in block else {name: block}
-            for part, options in parts.items():
-                registry.load("defenses", str(options.get("defense", part)), where="modules.robustness.defenses")
-            if "stack" in block and len(block) > 1:
-                other = next(option for option in block if option != "stack")
-                raise ValueError(f"defenses.{name}.{other}: a stack has no options of its own; give them to its parts")
+        self._shelf.check()
         # Read at once, so that a mistake is found before anything is asked.
         _ = self._terms, self._own_terms, self._matrix_terms
         if self.items < 1:
@@ -144,11 +134,11 @@ class Robustness:
 
     @cached_property
     def _blocks(self) -> Mapping[str, Mapping[str, Any]]:
-        return _by_name(self.attacks)
+        return by_name(self.attacks)
 
     @cached_property
-    def _defense_blocks(self) -> Mapping[str, Mapping[str, Any]]:
-        return _by_name(self.defenses)
+    def _shelf(self) -> Shelf:
+        return Shelf(self.defenses, "modules.robustness.defenses")
 
     @cached_property
     def _matrix_terms(self) -> MatrixTerms:
@@ -179,23 +169,6 @@ class Robustness:
             options = {**provided(factory, context), **self._options[name]}
             self._built[name] = build(factory, options, where=where)
         return self._built[name]
-
-    def _defenses(self, context: Context) -> dict[str, Defense]:
-        """The defenses by name, built."""
-        for name, block in self._defense_blocks.items():
-            if name not in self._defended:
-                self._defended[name] = self._defense(name, block, context)
-        return self._defended
-
-    def _defense(self, name: str, block: Mapping[str, Any], context: Context) -> Defense:
-        where = f"modules.robustness.defenses.{name}"
-        if "stack" in block:
-            parts = _by_name(block["stack"])
-            return Stack(name, [self._defense(part, options, context) for part, options in parts.items()])
-        factory = registry.load("defenses", str(block.get("defense", name)), where=where)
-        options = {k: v for k, v in block.items() if k not in _OWN_OF_DEFENSE}
-        defense: Defense = build(factory, {**provided(factory, context), **options}, where=where)
-        return defense
 
     def _matrix_cells(self, cells: Sequence[Cell]) -> list[Cell]:
         """Each attack once: at its largest budget, and label-free where it runs in both modes."""
@@ -234,7 +207,7 @@ class Robustness:
     def prepare(self, context: Context) -> None:
         """Build the attacks and the defenses."""
         self._by_judge(context)
-        self._defenses(context)
+        self._shelf.build(context)
 
     def plan(self, context: Context) -> list[Ask]:
         """Clean requests, benign controls, and every attack that needs no search.
@@ -254,7 +227,7 @@ class Robustness:
         if context.task == "answer":
             return promotion_queries(_extracting(judges["promotion"]), context)
         attacks = self._user_attacks(context)
-        cells, defenses = self._matrix_cells(attacks.cells), len(self._defense_blocks)
+        cells, defenses = self._matrix_cells(attacks.cells), len(self._shelf.blocks)
         return (
             attacks.search_queries(context)
             + (matrix_queries(defenses, cells, self._matrix_terms, len(context.cases)) if defenses else 0)
@@ -281,7 +254,7 @@ class Robustness:
         return output
 
     def _run(self, context: Context, card: ReportCard, compared: ReportCard, output: Output) -> None:
-        judges, built = self._by_judge(context), self._defenses(context)
+        judges, built = self._by_judge(context), self._shelf.build(context)
         arms = benign(context)
         context.gateway.fetch(plan(arms, context), label="Benign controls")
         comparison = Comparison(context, context.ask(context.requests, label="Clean requests"))
@@ -296,7 +269,7 @@ class Robustness:
         done = attacks.run(comparison, controls, card, output)
         for champion in [self.champion] if isinstance(self.champion, str) else self.champion or ():
             advantages(champion, attacks.cells, done, comparison, card)
-        defenses = protect(built, context, compared)
+        defenses = protect(built, context, compared, metric="robust_utility")
         few = min(examples, _MATRIX_EXAMPLES)
         if defenses and (cells := self._matrix_cells(attacks.cells)):
             matrix(defenses, cells, self._matrix_terms, context, compared, output, examples=few)
@@ -316,13 +289,6 @@ class Robustness:
         )
         promotions_behind(lifted, defenses, compared, output, examples=few)
         shilling(judges["shilling"], context, card, output, items=self.items, examples=examples)
-
-
-def _by_name(named: Sequence[str] | Mapping[str, Mapping[str, Any] | None]) -> dict[str, Mapping[str, Any]]:
-    """Names, or names with options, as options by name."""
-    if isinstance(named, Mapping):
-        return {name: options or {} for name, options in named.items()}
-    return {name: {} for name in named}
 
 
 def _extracting(attacks: Mapping[str, Attack]) -> dict[str, Attack]:

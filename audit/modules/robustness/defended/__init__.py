@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from audit.modules.robustness.defended.matrix import MATRIX_METRICS, matrix, search_queries
 from audit.modules.robustness.defended.promotions import promotions_behind
-from audit.modules.robustness.defended.sides import protect
 from audit.modules.robustness.defended.terms import MatrixTerms
 
-__all__ = ["MATRIX_METRICS", "MatrixTerms", "matrix", "promotions_behind", "protect", "search_queries"]
+__all__ = ["MATRIX_METRICS", "MatrixTerms", "matrix", "promotions_behind", "search_queries"]

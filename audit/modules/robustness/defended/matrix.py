@@ -10,13 +10,14 @@ import numpy as np
 from audit.defense import Certifies, Detects
 from audit.modules.base import Context, Output
 from audit.modules.outcomes import Floats
+from audit.modules.protected import Protected
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.cells import Cell
 from audit.modules.robustness.defended.certified import CERTIFIED_METRICS, certified
 from audit.modules.robustness.defended.detectors import DETECTOR_METRICS, detection
 from audit.modules.robustness.defended.promotions import PROMOTED_METRICS
 from audit.modules.robustness.defended.rows import ROW_METRICS, Pair, report_pair, report_robust, report_undefended
-from audit.modules.robustness.defended.sides import Judged, Protected, Side, searched_form
+from audit.modules.robustness.defended.sides import Judged, Side, searched_form, side_of
 from audit.modules.robustness.defended.terms import MatrixTerms
 from audit.modules.robustness.defended.upkeep import UPKEEP_METRICS, clean_utility, upkeep
 
@@ -56,7 +57,7 @@ def matrix(
     report_robust(None, [undefended[cell.id].utility.mean(axis=0) for cell in tried], None, bare, card)
     before = _worst([undefended[cell.id].utility.mean(axis=0) for cell in tried])
     for one in defenses:
-        defense, side = one.defense, one.side(users, terms.reruns)
+        defense, side = one.defense, side_of(one, users, terms.reruns)
         upkeep(side, bare, defense, card)
         pairs = [_pair(cell, undefended[cell.id], side, terms) for cell in tried]
         for pair in pairs:

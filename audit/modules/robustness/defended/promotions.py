@@ -14,9 +14,9 @@ import numpy as np
 from audit.attack import Promotion
 from audit.modules.base import Output
 from audit.modules.outcomes import Bools, Floats
+from audit.modules.protected import Protected
 from audit.modules.report_card import ReportCard
 from audit.modules.robustness.board import Board
-from audit.modules.robustness.defended.sides import Protected
 from audit.modules.robustness.promotion import Lifted, fire, searched
 from audit.modules.robustness.promotion_findings import Shot
 

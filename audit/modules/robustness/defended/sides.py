@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.attack import Perturbation
-from audit.defense import Defense
 from audit.edits import Edit, apply
-from audit.errors import ConfigError
 from audit.findings import Evidence
 from audit.modules.arms import Arm
 from audit.modules.base import Context, Output
 from audit.modules.outcomes import Bools, Floats, rank_outcomes, score_outcomes
-from audit.modules.report_card import ReportCard
+from audit.modules.protected import Protected
 from audit.modules.robustness.cells import Cell
-from audit.target import Recommender
 from audit.types import Answer, Case
 
 FIRST_RERUN = 1
@@ -160,49 +157,9 @@ def trial_case(cases: Sequence[Case]) -> npt.NDArray[np.int64]:
     return np.repeat(np.arange(len(cases)), [len(case.labels) for case in cases])
 
 
-@dataclass(frozen=True)
-class Protected:
-    """A defense in place.
-
-    Attributes:
-        name: registered name.
-        defense: built.
-        target: the defended target.
-        context: of the run, with the door to it.
-    """
-
-    name: str
-    defense: Defense
-    target: Recommender
-    context: Context
-
-    def side(self, users: int, reruns: int) -> Side:
-        """The defended target on the first so many cases; judged on several draws if it draws at random."""
-        return Side(self.context.head(users), self.name, reruns if self.context.info.randomised else 1)
-
-
-def protect(defenses: Mapping[str, Defense], context: Context, card: ReportCard) -> list[Protected]:
-    """Put every defense in place that can protect this target; the others are reported with the reason.
-
-    Args:
-        defenses: built, by registered name.
-        context: of the bare target.
-        card: collects the findings.
-    """
-    placed = []
-    for door, (name, defense) in enumerate(defenses.items(), 1):
-        reason = defense.info.lacking(context.info, context.task)
-        if reason is None:
-            try:
-                target = defense.protect(context.gateway.target)
-            except ConfigError as error:
-                reason = str(error)
-            else:
-                inner = replace(context, gateway=context.gateway.behind(target, door))
-                placed.append(Protected(name, defense, target, inner))
-        if reason is not None:
-            card.skip("robust_utility", defense.info.title, reason, defense=name)
-    return placed
+def side_of(one: Protected, users: int, reruns: int) -> Side:
+    """A defended target on the first so many cases; judged on several draws if it draws at random."""
+    return Side(one.context.head(users), one.name, reruns if one.context.info.randomised else 1)
 
 
 def searched_form(cell: Cell, queries: int) -> Cell:

@@ -1,0 +1,86 @@
+"""What a mitigation changes: every part is run again behind it, and compared within units, by the same measures.
+
+Thresholds, groups and anchors stay those of the bare target's audit: a mitigation that may move its own yardstick can
+look better without being so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from audit import stats
+from audit.findings import Finding
+from audit.modules.base import Output
+from audit.modules.fairness.part import Part
+from audit.modules.protected import Protected
+from audit.modules.report_card import ReportCard, mde_of
+
+_FEWEST = 2
+"""Units that a paired comparison needs."""
+
+
+def changes(one: Protected, parts: Mapping[str, Part], before: Mapping[str, Output], *, examples: int) -> Output:
+    """Run every part behind a mitigation.
+
+    Args:
+        one: the mitigation in place.
+        parts: by name.
+        before: what each part found of the bare target.
+        examples: pieces of evidence kept per finding.
+
+    Returns:
+        One finding per quantity of the bare target: the change of its mean over the units that both sides have.
+    """
+    context, output = one.context, Output()
+    card = ReportCard("fairness", context.level, tuple(one.defense.info.controls))
+    for name, bare in before.items():
+        if reason := parts[name].lacking(context):
+            card.skip("mitigation_change", one.defense.info.title, reason, defense=one.name, part=name)
+            continue
+        behind = parts[name].run(context, examples=examples)
+        output.evidence += behind.evidence
+        again = {f.id: f for f in behind.findings}
+        for finding in bare.findings:
+            values, new = bare.values.get(finding.id), behind.values.get(finding.id)
+            if values is not None and new is not None and finding.id in again:
+                _compare(one, name, finding, again[finding.id], values, new, card)
+    output.findings, output.values = card.corrected(), card.values
+    return output
+
+
+def _compare(
+    one: Protected,
+    part: str,
+    before: Finding,
+    after: Finding,
+    values: Mapping[str, float],
+    new: Mapping[str, float],
+    card: ReportCard,
+) -> None:
+    shared = [unit for unit in values if unit in new]
+    if len(shared) < _FEWEST:
+        return
+    x, y = np.array([values[u] for u in shared]), np.array([new[u] for u in shared])
+    rng = one.context.rng("fairness", "mitigation", one.name, before.id)
+    card.add(
+        "mitigation_change",
+        f"{one.defense.info.title}: {before.title}",
+        stats.paired_difference(y, x, rng=rng, level=card.level, resamples=card.resamples),
+        n=len(shared),
+        unit=before.unit,
+        direction=before.direction,
+        # `of` and the identity of what is compared: the same quantity has one name on both sides.
+        params={"defense": one.name, "part": part, "of": before.metric, "finding": before.id},
+        test="paired permutation",
+        p=stats.paired_permutation(y, x, rng=rng),
+        mde=mde_of(y - x),
+        note=f"{_shown(before)} without, {_shown(after)} behind it",
+        values=dict(zip(shared, (y - x).tolist(), strict=True)),
+    )
+
+
+def _shown(finding: Finding) -> str:
+    value = finding.effect if finding.effect is not None else finding.estimate
+    return "nothing" if value is None else f"{value:.3g}"
