@@ -17,7 +17,7 @@ from audit.errors import ConfigError, nearest
 from audit.target import Input, TargetInfo
 from audit.types import Request
 
-_VOWEL_SOUND = re.compile(r"^(?:[aeio]|u(?!ni(?!n|m)|s[aeu]|r[aeiou]|k|t[aeiou])|hono|hour|heir)", re.IGNORECASE)
+_VOWEL_SOUND = re.compile(r"^(?:[aeio]|u(?!ni(?!n|m)|s[aeu]|r[aeiou]|k|t[aeiou])|hon[eo]|hour|heir)", re.IGNORECASE)
 _CONSONANT_SOUND = re.compile(r"^(?:eu|ew|one\b|once\b|ouija)", re.IGNORECASE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from audit.edits import SetAttribute, apply
 from audit.errors import ConfigError
 from audit.modules.fairness.statements import Channel, Statement, article, channel_of, disclose, place, without
