@@ -13,7 +13,8 @@ import pytest
 from helpers import Scripted, first_candidates, gateway, new_run, request, requests
 
 from audit.errors import BudgetExhausted, TargetError, TargetUnavailable
-from audit.gateway import Ask, Budget, Estimate, Price, Progress, Retry, _Adaptive
+from audit.gateway import Ask, Budget, Estimate, Price, Progress, Retry
+from audit.gateway.concurrency import Adaptive
 from audit.store import Store
 from audit.types import Answer, Ranked, Request, Usage
 
@@ -411,8 +412,8 @@ def test_no_more_calls_are_in_flight_than_allowed(store: Store, concurrent: bool
 
 def test_a_429_lowers_concurrency_once_per_burst_and_success_raises_it(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("audit.gateway.time.monotonic", lambda: clock[0])
-    limiter = _Adaptive(8)
+    monkeypatch.setattr("audit.gateway.concurrency.time.monotonic", lambda: clock[0])
+    limiter = Adaptive(8)
     assert limiter.limit == 4
     limiter.throttled()
     limiter.throttled()
@@ -434,7 +435,7 @@ def test_a_429_lowers_concurrency_once_per_burst_and_success_raises_it(monkeypat
 
 def test_complaints_of_the_target_reach_the_limiter(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     complaints: list[bool] = []
-    monkeypatch.setattr(_Adaptive, "throttled", lambda self: complaints.append(True))
+    monkeypatch.setattr(Adaptive, "throttled", lambda self: complaints.append(True))
     target = Failing([TargetUnavailable("429", throttled=True), TargetUnavailable("503"), None])
     gateway(target, store, retry=Retry(attempts=3, wait_s=0)).ask(asks(1))
     assert complaints == [True]
@@ -512,7 +513,7 @@ def test_a_stream_answers_in_order_and_asks_what_a_list_would(store: Store) -> N
 
 
 def test_a_stream_asks_only_as_far_as_it_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audit.gateway._WINDOW", 64)
+    monkeypatch.setattr("audit.gateway.door._WINDOW", 64)
     target = Scripted(first_candidates)
     stream = gateway(target, store).stream(Ask(r) for r in requests(300))
     next(stream)

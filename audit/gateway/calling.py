@@ -1,0 +1,87 @@
+"""One call of a target: with retries, and so that a request that fails is the only one lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from audit.errors import RecAuditError, TargetError, TargetUnavailable
+from audit.gateway.concurrency import Adaptive
+from audit.gateway.records import Ask, Retry
+from audit.target import Randomised, Recommender
+from audit.targets.wrap import check_answers, failed
+from audit.types import Answer
+
+
+@dataclass
+class Caller:
+    """Asks a target.
+
+    Attributes:
+        target: what is asked.
+        name: of it, for messages.
+        retry: how failures are asked again.
+    """
+
+    target: Recommender
+    name: str
+    retry: Retry
+    _failed_in_a_row: int = field(init=False, default=0)
+
+    def _recommend(self, asks: Sequence[Ask]) -> object:
+        """Ask; where foreign code raises, find the request it fails on, so that only that one is lost."""
+        requests = [a.request for a in asks]
+        try:
+            if isinstance(self.target, Randomised):
+                return self.target.recommend_draws(requests, [a.repeat for a in asks])
+            return self.target.recommend(requests)
+        except RecAuditError:
+            raise
+        except Exception as error:  # whatever foreign code raises is the outcome of the request that caused it
+            if len(asks) == 1:
+                return [failed(error)]
+            found: list[Answer] = []
+            for half in (asks[: len(asks) // 2], asks[len(asks) // 2 :]):
+                found += check_answers([a.request for a in half], self._recommend(half))
+            return found
+
+    def call(self, asks: Sequence[Ask], limiter: Adaptive) -> list[Answer]:
+        """Ask the target once, with retries; a batch that fails for good becomes counted errors."""
+        requests = [a.request for a in asks]
+
+        def pause(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked_for = error.retry_after if isinstance(error, TargetUnavailable) else None
+            jittered = wait_random_exponential(multiplier=self.retry.wait_s, max=self.retry.max_wait_s)(state)
+            return min(asked_for, self.retry.max_wait_s) if asked_for is not None else jittered
+
+        def complained(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, TargetUnavailable) and error.throttled:
+                limiter.throttled()
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(TargetUnavailable),
+            wait=pause,
+            stop=stop_after_attempt(self.retry.attempts),
+            after=complained,
+            reraise=True,
+        )
+        started = time.perf_counter()
+        try:
+            answers = check_answers(requests, retrying(self._recommend, asks), name=self.name)
+        except TargetUnavailable as error:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= self.retry.give_up_after:
+                raise TargetError(
+                    f"target: {self._failed_in_a_row} batches failed in a row, each {self.retry.attempts} times; the "
+                    f"last error was: {error}. What was answered is stored: mend the target and resume the run"
+                ) from error
+            return [Answer(outcome="error", detail=str(error)) for _ in requests]
+        self._failed_in_a_row = 0
+        limiter.succeeded()
+        seconds = (time.perf_counter() - started) / len(requests)
+        return [a if a.usage.seconds else replace(a, usage=replace(a.usage, seconds=seconds)) for a in answers]
