@@ -15,6 +15,16 @@ from audit.stats.discrimination import (
     uauc,
     uauc_interval,
 )
+from audit.stats.impact import (
+    FOUR_FIFTHS,
+    detectable_ratio,
+    fisher_exact,
+    four_fifths_false_alarm,
+    impact_ratio,
+    n_per_group_for_ratio,
+    rate_permutation,
+)
+from audit.stats.inequality import gini, gini_rows, gini_unit_values, group_gap, random_lists, reached_unit_values
 from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
@@ -36,8 +46,10 @@ from audit.stats.sample_sizes import (
 from audit.stats.sequential import Look, looks
 from audit.stats.significance import benjamini_hochberg, holm, mcnemar_exact, paired_permutation
 from audit.stats.thresholds import Threshold, threshold_at_fpr
+from audit.stats.unit_values import jackknife_interval, mean_test, mean_tests, unit_values
 
 __all__ = [
+    "FOUR_FIFTHS",
     "Interval",
     "Look",
     "Threshold",
@@ -50,25 +62,41 @@ __all__ = [
     "brier",
     "clopper_pearson",
     "cluster_rate",
+    "detectable_ratio",
     "expected_calibration_error",
+    "fisher_exact",
+    "four_fifths_false_alarm",
+    "gini",
+    "gini_rows",
+    "gini_unit_values",
+    "group_gap",
     "holm",
+    "impact_ratio",
+    "jackknife_interval",
     "looks",
     "mcnemar_exact",
     "mean_interval",
+    "mean_test",
+    "mean_tests",
     "minimum_detectable_difference",
     "minimum_detectable_rate_difference",
+    "n_per_group_for_ratio",
     "n_to_settle",
     "paired_auc_difference",
     "paired_difference",
     "paired_permutation",
     "paired_rate_difference",
     "paired_uauc_difference",
+    "random_lists",
+    "rate_permutation",
     "ratio_interval",
+    "reached_unit_values",
     "relative_drop",
     "required_n_mean",
     "required_n_rate",
     "threshold_at_fpr",
     "uauc",
     "uauc_interval",
+    "unit_values",
     "wilson",
 ]
