@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from audit.runner import Plan, Prepared
     from audit.store import Store
 
+ReportOption = Annotated[
+    list[Path] | None,
+    typer.Option("--report", metavar="FILE", help="Write a report (.html, .md, .json); may be given again."),
+]
+NoGateOption = Annotated[
+    bool, typer.Option("--no-gate", help="Exit with 0 whatever the verdict; hold the run to a policy later.")
+]
+
 _BY_WEIGHT = (2, 3, 1, 4, 0)
 """Exit codes, the one that matters most first: of several audits the worst is reported."""
 
@@ -61,13 +69,8 @@ def run(
     ] = None,
     store: StoreOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; ask nothing.")] = False,
-    report: Annotated[
-        list[Path] | None,
-        typer.Option("--report", metavar="FILE", help="Write a report (.html, .md, .json); may be given again."),
-    ] = None,
-    no_gate: Annotated[
-        bool, typer.Option("--no-gate", help="Exit with 0 whatever the verdict; hold the run to a policy later.")
-    ] = False,
+    report: ReportOption = None,
+    no_gate: NoGateOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Audit a recommender; the last lines on standard output are the ids of the runs."""
@@ -126,12 +129,17 @@ def resume(
         ),
     ] = None,
     store: StoreOption = None,
+    report: ReportOption = None,
+    no_gate: NoGateOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Go on with a run that was stopped or killed; nothing that is stored is asked again."""
     from audit import runner
+    from audit.cli.report import kind_of, write
     from audit.cli.show import summary
 
+    for file in report or []:
+        kind_of(file)
     opened = open_store(store)
     name = opened.run(run).id
     limits = _limits(budget or [])
@@ -143,9 +151,11 @@ def resume(
         done = _carry_out(name, work, opened, store, quiet=quiet)
         if not quiet:
             summary(done)
+        for file in report or []:
+            write([done], file)
     finally:
         put(name)
-    raise typer.Exit(done.gate().exit_code)
+    raise typer.Exit(0 if no_gate else done.gate().exit_code)
 
 
 def _audit(

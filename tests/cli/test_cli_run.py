@@ -95,6 +95,16 @@ def test_exhausted_budget_stops_with_3_and_a_higher_one_goes_on(work: Workspace,
     assert cli("resume", "latest", "--budget", "queries=none").code == 0
 
 
+def test_resumed_run_writes_the_report_and_leaves_the_gate_for_later(work: Workspace, cli: Cli) -> None:
+    cli("run", work.write(budget={"queries": 10}, policy="strict.yaml"))
+    page = work.folder / "audit.html"
+    goes_on = ("resume", "latest", "--budget", "queries=none", "--report", str(page))
+    assert cli(*goes_on, "--no-gate").code == 0
+    assert "Not ready to ship" in page.read_text(encoding="utf-8")
+    assert cli(*goes_on).code == 1
+    assert cli("resume", "latest", "--report", "audit.docx").code == 2
+
+
 def test_target_that_never_answered_is_bad_input(work: Workspace, cli: Cli) -> None:
     (work.folder / "wrong.py").write_text(
         "class Wrong:\n    def recommend(self, requests):\n        return []\n\ndef build():\n    return Wrong()\n"
