@@ -7,24 +7,30 @@ look better without being so.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audit import stats
 from audit.findings import Finding
 from audit.modules.base import Output
-from audit.modules.fairness.part import Part
 from audit.modules.protected import Protected
 from audit.modules.report_card import ReportCard, mde_of
+
+if TYPE_CHECKING:
+    from audit.modules.parts import Part
 
 _FEWEST = 2
 """Units that a paired comparison needs."""
 
 
-def changes(one: Protected, parts: Mapping[str, Part], before: Mapping[str, Output], *, examples: int) -> Output:
+def changes(
+    module: str, one: Protected, parts: Mapping[str, Part], before: Mapping[str, Output], *, examples: int
+) -> Output:
     """Run every part behind a mitigation.
 
     Args:
+        module: id of the module that the parts belong to.
         one: the mitigation in place.
         parts: by name.
         before: what each part found of the bare target.
@@ -34,7 +40,7 @@ def changes(one: Protected, parts: Mapping[str, Part], before: Mapping[str, Outp
         One finding per quantity of the bare target: the change of its mean over the units that both sides have.
     """
     context, output = one.context, Output()
-    card = ReportCard("fairness", context.level, tuple(one.defense.info.controls))
+    card = ReportCard(module, context.level, tuple(one.defense.info.controls))
     for name, bare in before.items():
         if reason := parts[name].lacking(context):
             card.skip("mitigation_change", one.defense.info.title, reason, defense=one.name, part=name)
@@ -63,7 +69,7 @@ def _compare(
     if len(shared) < _FEWEST:
         return
     x, y = np.array([values[u] for u in shared]), np.array([new[u] for u in shared])
-    rng = one.context.rng("fairness", "mitigation", one.name, before.id)
+    rng = one.context.rng(card.module, "mitigation", one.name, before.id)
     card.add(
         "mitigation_change",
         f"{one.defense.info.title}: {before.title}",
