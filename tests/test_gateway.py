@@ -503,6 +503,18 @@ def test_a_failure_reaches_whoever_waits_for_the_same_question(store: Store) -> 
                 caller.result(timeout=30)
 
 
+def test_a_target_behind_a_defense_is_asked_itself_even_if_neither_tells_who_it_is(store: Store) -> None:
+    bare, defended = Scripted(first_candidates), Scripted(lambda _: Answer(outcome="refused"))
+    assert bare.info.fingerprint is None
+    door = gateway(bare, store)
+    behind = door.behind(defended, 1)
+    (question,) = asks(1)
+    assert door.ask([question])[0].outcome == "ok"
+    assert behind.ask([question])[0].outcome == "refused"
+    assert door.behind(defended, 1).ask([question])[0].outcome == "refused"
+    assert len(defended.asked) == 1, "the same door finds its own answers again"
+
+
 def test_a_stream_answers_in_order_and_asks_what_a_list_would(store: Store) -> None:
     questions = [Ask(r) for r in requests(300)]
     listing, streaming = Scripted(), Scripted()

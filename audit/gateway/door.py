@@ -73,7 +73,9 @@ class Gateway:
         self.max_concurrency = max_concurrency if self.info.concurrent else 1
         self.eager = eager
         self.progress = progress
-        identity = self.info.fingerprint or (f"{self.info.name}@{version}" if version else f"run:{run}")
+        # Without a fingerprint only the door tells a target from the same one behind a defense.
+        own = f"run:{run}/{door}" if door else f"run:{run}"
+        identity = self.info.fingerprint or (f"{self.info.name}@{version}" if version else own)
         self._scope = hashlib.sha256(identity.encode()).hexdigest()
         self._ledger = ledger or Ledger(store.usage(run), budget or Budget(), price or Price())
         self._door = door
