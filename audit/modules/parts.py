@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -111,6 +112,42 @@ class Parts:
             values |= one.values
         output.values = values
         return output
+
+
+class OfParts(ABC):
+    """A module that is nothing but its parts."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> Parts:
+        """The parts that are asked; built once."""
+
+    def __post_init__(self) -> None:
+        # Built at once, so that a mistake is found before anything is asked.
+        if self.parts.examples < 0:
+            raise ValueError(f"examples: {self.parts.examples} must be at least 0")
+        self.parts.shelf.check()
+
+    @property
+    def info(self) -> ModuleInfo:
+        """The declaration."""
+        return self.parts.info
+
+    def prepare(self, context: Context) -> None:
+        """Build the defenses."""
+        self.parts.shelf.build(context)
+
+    def plan(self, context: Context) -> list[Ask]:
+        """What the parts ask of the bare target."""
+        return self.parts.plan(context)
+
+    def search_queries(self, context: Context) -> int:
+        """What they ask again behind each defense."""
+        return self.parts.search_queries(context)
+
+    def run(self, context: Context) -> Output:
+        """Ask and conclude."""
+        return self.parts.run(context)
 
 
 def build_parts(

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from audit.gateway import Ask
-from audit.modules.base import Context, ModuleInfo, Output
-from audit.modules.parts import Block, Parts, Place, build_parts
+from audit.modules.base import ModuleInfo
+from audit.modules.parts import Block, OfParts, Parts, Place, build_parts
 from audit.modules.protected import Named, Shelf
 
 INFO = ModuleInfo(
@@ -90,7 +89,7 @@ PLACES: Mapping[str, Place] = {
 
 
 @dataclass(frozen=True)
-class Fairness:
+class Fairness(OfParts):
     """The module.
 
     Attributes:
@@ -122,17 +121,6 @@ class Fairness:
     defenses: Named = ()
     examples: int = field(default=5, kw_only=True)
 
-    def __post_init__(self) -> None:
-        if self.examples < 0:
-            raise ValueError(f"examples: {self.examples} must be at least 0")
-        # Built at once, so that a mistake is found before anything is asked.
-        self.parts.shelf.check()
-
-    @property
-    def info(self) -> ModuleInfo:
-        """The declaration."""
-        return INFO
-
     @cached_property
     def parts(self) -> Parts:
         """The parts that are asked."""
@@ -143,19 +131,3 @@ class Fairness:
             shared={"attributes": self.attributes},
         )
         return Parts(INFO, PLACES, built, Shelf(self.defenses, "modules.fairness.defenses"), self.examples)
-
-    def prepare(self, context: Context) -> None:
-        """Build the mitigations."""
-        self.parts.shelf.build(context)
-
-    def plan(self, context: Context) -> list[Ask]:
-        """What the parts ask of the bare target."""
-        return self.parts.plan(context)
-
-    def search_queries(self, context: Context) -> int:
-        """What they ask again behind each mitigation."""
-        return self.parts.search_queries(context)
-
-    def run(self, context: Context) -> Output:
-        """Ask and conclude."""
-        return self.parts.run(context)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from audit.gateway import Ask
 from audit.modules.arms import ablations, plan
 from audit.modules.base import Context, ModuleInfo, Output
+from audit.modules.free_text import free_text
 from audit.modules.quality import ranking, scoring, validity
 from audit.modules.quality.sheet import QualitySheet
 from audit.modules.report_card import ReportCard
@@ -79,15 +80,5 @@ class Quality:
         return sheet.output
 
     def _free_text(self, context: Context) -> Sequence[Case]:
-        """The first cases again, asked for free text over the whole catalogue."""
-        if context.task == "answer" or "answer" not in context.info.tasks:
-            return []
-        instruction = context.info.instructions.get("answer", "")
-        return [
-            replace(
-                case,
-                id=f"{case.id}/answer",
-                request=replace(case.request, task="answer", candidates=None, instruction=instruction, k=5),
-            )
-            for case in context.cases[: self.answers]
-        ]
+        """Free text is judged beside rankings and scores; where it is what the run asks for, it is judged as such."""
+        return [] if context.task == "answer" else free_text(context, self.answers)
