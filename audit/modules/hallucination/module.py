@@ -58,7 +58,7 @@ INFO = ModuleInfo(
         "mitigation_change",
     ),
     tasks=("rank", "score", "answer"),
-    controls=("owasp-llm:2025:LLM09", "nist-ai-rmf:1.0:MEASURE-2.5", "eu-ai-act:2024:art15"),
+    controls=("owasp-llm:2026:LLM07", "nist-ai-rmf:1.0:MEASURE-2.5", "eu-ai-act:2024:art15"),
 )
 
 _ROOM = "audit.modules.hallucination"
