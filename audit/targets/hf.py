@@ -10,7 +10,8 @@ Four ways to read a recommendation from it, by task and mode:
 - *titles* (`rank` in the mode `likelihood`): the log-probability of each candidate's title as the answer, all titles in
   one pass. `likelihood` says once per target whether tokens are summed, which favours short titles, or averaged, which
   favours long ones.
-- *text* (`rank` in the mode `generate`, and `answer`): greedy text, read back into items by `audit.grounding`.
+- *text* (`rank` in the mode `generate`, and `answer`): the likeliest text, or one drawn at random
+  (`temperature`, `top_p`), read back into items by `audit.grounding`. Repeats of a question then differ.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from audit.targets.language_model import LanguageModel
 from audit.targets.lm import CausalLM
 from audit.targets.packing import Group
 from audit.targets.prompts import Piece, join, label
+from audit.targets.sampling import Sampling
 from audit.targets.seq2seq import Seq2SeqLM
 from audit.targets.wrap import unparsable, unsupported
 from audit.types import TASKS, Answer, Catalog, Ranked, Request, Task, Usage, User, canonical_json
@@ -88,6 +90,9 @@ class HFTarget(PromptGradients):
         answers: the two words whose first tokens decide a yes/no prompt.
         expect_list: whether the text of `answer` should hold a list; then one without is `unparsable`.
         max_new_tokens: longest generated text.
+        temperature: of generated text; 0 for the likeliest token each time. Above 0 the target is
+            `audit.target.Randomised`. Scores are not drawn, so tasks that are read from scores never differ.
+        top_p: share of the probability that tokens are drawn from, the likeliest first; 1 for all of it.
         batch_size: requests taken, and texts generated, at once.
         gguf_file: name of a GGUF file in `model`.
         adapter: folder of a PEFT adapter.
@@ -115,6 +120,8 @@ class HFTarget(PromptGradients):
         answers: Sequence[str] = ("Yes", "No"),
         expect_list: bool = False,
         max_new_tokens: int = 160,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
         batch_size: int = 32,
         gguf_file: str | None = None,
         adapter: str | Path | None = None,
@@ -131,6 +138,9 @@ class HFTarget(PromptGradients):
         self._answers = tuple(answers)
         self._expect_list = expect_list
         self._max_new_tokens = max_new_tokens
+        # The range of top_p is checked even where it is not used: a mistake should not wait for a temperature.
+        sampling = Sampling(temperature or 1.0, top_p)
+        self._sampling = sampling if temperature and "text" in self._modes.values() else None
         self._batch_size = batch_size
         self._likelihood = likelihood
         if isinstance(model, LanguageModel):
@@ -158,6 +168,7 @@ class HFTarget(PromptGradients):
             max_candidates=self._most_labels() if "labels" in self._modes.values() else None,
             # Answers are stored batch by batch, so a small batch is what a kill can cost.
             batch_size=batch_size,
+            randomised=self._sampling is not None,
         )
 
     def __repr__(self) -> str:
@@ -175,7 +186,9 @@ class HFTarget(PromptGradients):
         if not self.lm.identity:
             return None
         sources = {task: [mode, self._templates[task].source] for task, mode in self._modes.items()}
-        decoding = ["greedy", self._max_new_tokens, self._expect_list, list(self._answers)]
+        # Written so that a target that draws nothing keeps the address under which its answers are stored.
+        way = "greedy" if self._sampling is None else ["drawn", self._sampling.temperature, self._sampling.top_p]
+        decoding = [way, self._max_new_tokens, self._expect_list, list(self._answers)]
         if "titles" in self._modes.values():
             decoding.append(self._likelihood)
         catalog = self._catalog.digest if self._catalog is not None and "text" in self._modes.values() else None
@@ -212,6 +225,10 @@ class HFTarget(PromptGradients):
 
     def recommend(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer each request; one that cannot be asked (no candidates, too long) has the outcome `error`."""
+        return self.recommend_draws(requests, [0] * len(requests))
+
+    def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> list[Answer]:
+        """Answer each request; see `audit.target.Randomised`. Without a temperature all draws are alike."""
         answers: dict[int, Answer] = {}
         open_by_mode: dict[_Mode, list[int]] = {}
         asked = self._encode(requests)
@@ -221,10 +238,14 @@ class HFTarget(PromptGradients):
                 answers[i] = flaw
             else:
                 open_by_mode.setdefault(self._modes[request.task], []).append(i)
-        ask = {"yes-no": self._yes_no, "labels": self._by_label, "text": self._in_words, "titles": self._by_title}
+        ask = {"yes-no": self._yes_no, "labels": self._by_label, "titles": self._by_title}
         for mode, chosen in open_by_mode.items():
             started = time.perf_counter()
-            found = ask[mode]([requests[i] for i in chosen], [asked[i] for i in chosen])
+            theirs, prompts = [requests[i] for i in chosen], [asked[i] for i in chosen]
+            if mode == "text":
+                found = self._in_words(theirs, prompts, [draws[i] for i in chosen])
+            else:
+                found = ask[mode](theirs, prompts)
             seconds = time.perf_counter() - started
             total = sum(asked[i].tokens for i in chosen)
             for i, (answer, written) in zip(chosen, found, strict=True):
@@ -326,10 +347,16 @@ class HFTarget(PromptGradients):
         entries.sort(key=lambda e: (-(e.score or 0.0), (e.item_id or "") if ties_by_id else ""))
         return Answer(tuple(entries[: request.k]))
 
-    def _in_words(self, requests: Sequence[Request], asked: Sequence[_Asked]) -> list[tuple[Answer, int]]:
-        written = self.lm.generate(
-            [a.prompts[0] for a in asked], max_new_tokens=self._max_new_tokens, batch_size=self._batch_size
-        )
+    def _in_words(
+        self, requests: Sequence[Request], asked: Sequence[_Asked], numbers: Sequence[int]
+    ) -> list[tuple[Answer, int]]:
+        prompts = [a.prompts[0] for a in asked]
+        most, sampling = self._max_new_tokens, self._sampling
+        # Only where something is drawn: a language model of somebody's own need not know of draws.
+        drawn: dict[str, Any] = {}
+        if sampling is not None:
+            drawn["draws"] = [sampling.draw(p, number, most) for p, number in zip(prompts, numbers, strict=True)]
+        written = self.lm.generate(prompts, max_new_tokens=most, batch_size=self._batch_size, **drawn)
         return [
             (self._read(request, self._templates[request.task].opening(request) + self.lm.decode(tokens)), len(tokens))
             for request, tokens in zip(requests, written, strict=True)

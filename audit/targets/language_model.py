@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from audit.targets.engine.causal import ContinuationScore
+    from audit.targets.sampling import Draw
 
 
 class LanguageModel(ABC):
@@ -140,13 +141,21 @@ class LanguageModel(ABC):
         """Log-probabilities of several answers to each prompt; an empty answer scores 0."""
 
     @abstractmethod
-    def generate(self, prompts: Sequence[Tokens], *, max_new_tokens: int, batch_size: int = 32) -> list[list[int]]:
-        """Greedy answers, without the end token.
+    def generate(
+        self,
+        prompts: Sequence[Tokens],
+        *,
+        max_new_tokens: int,
+        batch_size: int = 32,
+        draws: Sequence[Draw] | None = None,
+    ) -> list[list[int]]:
+        """Answers, without the end token.
 
         Args:
             prompts: what to answer.
             max_new_tokens: longest answer.
             batch_size: texts at once.
+            draws: how the tokens of each answer are drawn; None for the likeliest.
         """
 
     @property

@@ -19,6 +19,8 @@ from audit.targets.weights import Model
 if TYPE_CHECKING:
     import torch
 
+    from audit.targets.sampling import Draw
+
 
 class CausalLM(LanguageModel):
     """A causal model; asked as its base class says."""
@@ -64,13 +66,26 @@ class CausalLM(LanguageModel):
                 for prompt, group in zip(prompts, continuations, strict=True)
             ]
 
-    def generate(self, prompts: Sequence[Tokens], *, max_new_tokens: int, batch_size: int = 32) -> list[list[int]]:
+    def generate(
+        self,
+        prompts: Sequence[Tokens],
+        *,
+        max_new_tokens: int,
+        batch_size: int = 32,
+        draws: Sequence[Draw] | None = None,
+    ) -> list[list[int]]:
         """See `LanguageModel.generate`."""
-        from audit.targets.decoding import greedy
+        from audit.targets.decoding import write
 
         if self._shares(prompts, room=max_new_tokens):
-            return self.engine.generate(prompts, max_new_tokens=max_new_tokens, ends=self._ends, rows=batch_size)
-        return [greedy(self._base, p, max_new_tokens=max_new_tokens, ends=self._ends) for p in prompts]
+            return self.engine.generate(
+                prompts, max_new_tokens=max_new_tokens, ends=self._ends, rows=batch_size, draws=draws
+            )
+        each: Sequence[Draw | None] = draws or [None] * len(prompts)
+        return [
+            write(self._base, p, max_new_tokens=max_new_tokens, ends=self._ends, draw=draw)
+            for p, draw in zip(prompts, each, strict=True)
+        ]
 
     def hidden(self, groups: Sequence[Group]) -> torch.Tensor:
         """Last hidden states at the end of each prompt, (prompts, width), in one forward pass; differentiable."""

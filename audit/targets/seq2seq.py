@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from audit.targets.engine.causal import ContinuationScore
+    from audit.targets.sampling import Draw
 
 
 class Seq2SeqLM(LanguageModel):
@@ -49,10 +50,17 @@ class Seq2SeqLM(LanguageModel):
         """See `LanguageModel.score_continuations`; each prompt is encoded once."""
         return self.engine.score_continuations([self._input(p) for p in prompts], continuations)
 
-    def generate(self, prompts: Sequence[Tokens], *, max_new_tokens: int, batch_size: int = 32) -> list[list[int]]:
+    def generate(
+        self,
+        prompts: Sequence[Tokens],
+        *,
+        max_new_tokens: int,
+        batch_size: int = 32,
+        draws: Sequence[Draw] | None = None,
+    ) -> list[list[int]]:
         """See `LanguageModel.generate`; texts are written one at a time."""
         del batch_size
-        return self.engine.generate([self._input(p) for p in prompts], max_new_tokens=max_new_tokens)
+        return self.engine.generate([self._input(p) for p in prompts], max_new_tokens=max_new_tokens, draws=draws)
 
     def _input(self, prompt: Tokens) -> list[int]:
         ids: list[int] = self.tokenizer.build_inputs_with_special_tokens(list(prompt))

@@ -4,7 +4,7 @@
 - `cache`: blocks of keys and values, least recently used first out, bounded in bytes.
 - `attention`: one flat row of tokens through any transformers model that takes an attention function.
 - `causal`: the engine: scores, and the probe that says whether a model can be run this way.
-- `decode`: greedy text from shared prefixes.
+- `decode`: text from shared prefixes, the likeliest or drawn at random.
 - `seq2seq`: encode once, score all candidates.
 
 **The numbers of a request are a function of the request alone.** Not of the batch it came in, of what was asked before,

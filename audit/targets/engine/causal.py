@@ -14,6 +14,8 @@ from audit.targets.engine.runner import PrefixRunner
 if TYPE_CHECKING:
     import torch
 
+    from audit.targets.sampling import Draw
+
 MAX_CACHE_BYTES = 512 << 20
 """Default bound of the prefix cache: some 20,000 tokens of a model of 135 million weights."""
 
@@ -140,19 +142,26 @@ class PrefixEngine:
         return found
 
     def generate(
-        self, prompts: Sequence[Tokens], *, max_new_tokens: int, ends: Collection[int] = (), rows: int | None = None
+        self,
+        prompts: Sequence[Tokens],
+        *,
+        max_new_tokens: int,
+        ends: Collection[int] = (),
+        rows: int | None = None,
+        draws: Sequence[Draw] | None = None,
     ) -> list[list[int]]:
-        """Greedy continuations, without the end token.
+        """Continuations, without the end token.
 
         Args:
             prompts: none empty.
             max_new_tokens: longest continuation.
             ends: token ids that end a text.
             rows: texts written at once; None for what fits the free memory.
+            draws: how the tokens of each text are drawn; None for the likeliest.
         """
         from audit.targets.engine import decode
 
-        return decode.greedy(self.runner, prompts, ends, max_new_tokens=max_new_tokens, rows=rows)
+        return decode.write(self.runner, prompts, ends, max_new_tokens=max_new_tokens, rows=rows, draws=draws)
 
     def _states(self, requests: Sequence[Sequence[Tree]]) -> list[tuple[torch.Tensor, list[int]]]:
         """Per request the states of what its trees read, (nodes, width), and which of them each read is."""

@@ -1,4 +1,4 @@
-"""Greedy text: prefixes shared, keys written in place, finished rows gone.
+"""Text: prefixes shared, equal prompts read once, keys written in place, finished rows gone.
 
 Per step all rows are one flat row of tokens. Each row attends to its own keys in a call whose length is given by its
 own length, rounded up to `_STRIDE`, so its text does not depend on the other rows.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from audit.targets.engine import memory
 from audit.targets.engine.attention import sdpa
 from audit.targets.engine.plan import Path, Tokens, grow
+from audit.targets.sampling import Draw, next_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -73,15 +74,16 @@ class DecodingPass:
         return out
 
 
-def greedy(
+def write(
     runner: PrefixRunner,
     prompts: Sequence[Tokens],
     ends: Collection[int],
     *,
     max_new_tokens: int,
     rows: int | None = None,
+    draws: Sequence[Draw] | None = None,
 ) -> list[list[int]]:
-    """Greedy continuations of prompts, without the end token.
+    """Continuations of prompts, without the end token.
 
     Args:
         runner: the model and its prefixes.
@@ -89,18 +91,21 @@ def greedy(
         ends: tokens that end a text.
         max_new_tokens: longest continuation.
         rows: texts written at once; None for what fits the free memory.
+        draws: how the tokens of each text are drawn; None for the likeliest.
     """
     import torch
 
     found: list[list[int]] = [[] for _ in prompts]
-    # Similar lengths go together: they need the same room and attend in the same calls. Longest first.
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    # Similar lengths go together: they need the same room and attend in the same calls. Longest first. Equal prompts go
+    # together too: they are read once.
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), tuple(prompts[i]), i))
     with torch.inference_mode():
         while order:
             capacity = -(-(len(prompts[order[0]]) + max_new_tokens) // _STRIDE) * _STRIDE
             count = rows or _rows_that_fit(runner, capacity)
             batch, order = order[:count], order[count:]
-            texts = _write(runner, [prompts[i] for i in batch], ends, max_new_tokens, capacity)
+            drawn = None if draws is None else [draws[i] for i in batch]
+            texts = _write(runner, [prompts[i] for i in batch], ends, max_new_tokens, capacity, drawn)
             for i, tokens in zip(batch, texts, strict=True):
                 found[i] = tokens
     return found
@@ -113,22 +118,33 @@ def _rows_that_fit(runner: PrefixRunner, capacity: int) -> int:
 
 
 def _write(
-    runner: PrefixRunner, prompts: Sequence[Tokens], ends: Collection[int], max_new_tokens: int, capacity: int
+    runner: PrefixRunner,
+    prompts: Sequence[Tokens],
+    ends: Collection[int],
+    max_new_tokens: int,
+    capacity: int,
+    draws: Sequence[Draw] | None,
 ) -> list[list[int]]:
     import torch
 
     kv = runner.room(len(prompts), capacity)
     # What is masked must still be finite: 0 times infinity is not 0.
     kv.zero_()
-    trees = [grow([Path.last(p)])[0] for p in prompts]
+    read: dict[tuple[int, ...], int] = {}  # a prompt to the first row that it stands in
+    firsts = [read.setdefault(tuple(p), row) for row, p in enumerate(prompts)]
+    trees = [grow([Path.last(prompt)])[0] for prompt in read]
     states: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
-    for i, state in runner.run(trees, keep=[kv[:, row] for row in range(len(prompts))]):
-        states[i] = state
+    for i, state in runner.run(trees, keep=[kv[:, row] for row in read.values()]):
+        states[list(read.values())[i]] = state
+    for row, first in enumerate(firsts):
+        if row != first:
+            kv[:, row] = kv[:, first]
+            states[row] = states[first]
     found: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # the text that each row of `kv` belongs to
     lengths = [len(p) for p in prompts]
     done = [False] * len(prompts)
-    chosen = runner.logits(torch.cat(states)).argmax(1).tolist()
+    chosen = next_tokens(runner.logits(torch.cat(states)), draws, 0)
     for step in range(max_new_tokens):
         for row, token in enumerate(chosen):
             done[row] = done[row] or token in ends
@@ -140,8 +156,9 @@ def _write(
             alive = [row for row, over in enumerate(done) if not over]
             kv = kv[:, torch.tensor(alive, device=kv.device)]
             rows, lengths, chosen = [rows[r] for r in alive], [lengths[r] for r in alive], [chosen[r] for r in alive]
+            draws = None if draws is None else [draws[r] for r in alive]
             done = [False] * len(alive)
         state = runner.forward(chosen, lengths, DecodingPass(kv, lengths, group=runner.group))
-        chosen = runner.logits(state).argmax(1).tolist()
+        chosen = next_tokens(runner.logits(state), draws, step + 1)
         lengths = [n + 1 for n in lengths]
     return found

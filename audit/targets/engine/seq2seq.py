@@ -24,6 +24,8 @@ from audit.targets.engine.probe import REFUSALS
 if TYPE_CHECKING:
     import torch
 
+    from audit.targets.sampling import Draw
+
 _ROW_TOKENS = 2048
 """Tokens of the decoder at once where each candidate has its own row."""
 
@@ -128,21 +130,34 @@ class Seq2SeqEngine:
                 found.append([ContinuationScore(tuple(next(logprobs) for _ in c)) for c in group])
         return found
 
-    def generate(self, inputs: Sequence[Tokens], *, max_new_tokens: int) -> list[list[int]]:
-        """Greedy answers, without special tokens at their ends."""
+    def generate(
+        self, inputs: Sequence[Tokens], *, max_new_tokens: int, draws: Sequence[Draw] | None = None
+    ) -> list[list[int]]:
+        """Answers, without special tokens at their ends.
+
+        Args:
+            inputs: of the encoder.
+            max_new_tokens: longest answer.
+            draws: how the tokens of each answer are drawn; None for the likeliest.
+        """
         import torch
+
+        from audit.targets.sampling import Drawn
 
         ends = self.model.generation_config.eos_token_id
         stops = {*(ends if isinstance(ends, list) else [ends]), self.model.generation_config.pad_token_id}
         found: list[list[int]] = []
+        each: Sequence[Draw | None] = draws or [None] * len(inputs)
         with torch.inference_mode():
-            for tokens in inputs:
+            for tokens, draw in zip(inputs, each, strict=True):
                 out = self.model.generate(
                     encoder_outputs=self._output(self._encode(tokens)),
                     attention_mask=torch.ones((1, len(tokens)), dtype=torch.long, device=self.device),
                     max_new_tokens=max_new_tokens,
                     do_sample=False,
                     num_beams=1,
+                    # The decoder begins with one token of its own.
+                    logits_processor=None if draw is None else [Drawn(draw, 1)],
                 )[0, 1:].tolist()
                 end = next((i for i, token in enumerate(out) if token in stops), len(out))
                 found.append(out[:end])

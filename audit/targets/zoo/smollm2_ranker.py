@@ -56,12 +56,23 @@ TEMPLATES: dict[Task, Template] = {
 }
 
 
-def build(catalog: Catalog | None = None, *, max_new_tokens: int = 80, dtype: str | None = None) -> HFTarget:
+def build(
+    catalog: Catalog | None = None,
+    *,
+    max_new_tokens: int = 80,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    batch_size: int = 32,
+    dtype: str | None = None,
+) -> HFTarget:
     """The zero-shot ranker.
 
     Args:
         catalog: where the titles it writes are looked up; None for the items of the request alone.
         max_new_tokens: longest free text; 80 hold about seven titles.
+        temperature: of free text; 0 for the likeliest token each time.
+        top_p: share of the probability that tokens of free text are drawn from; 1 for all of it.
+        batch_size: requests taken, and texts written, at once.
         dtype: of weights and activations; by default bfloat16 where the processor is fast at it.
 
     Raises:
@@ -80,6 +91,9 @@ def build(catalog: Catalog | None = None, *, max_new_tokens: int = 80, dtype: st
         paraphrases=PARAPHRASES,
         expect_list=True,
         max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        batch_size=batch_size,
         dtype=dtype,
         name="smollm2-ranker",
     )
