@@ -15,6 +15,7 @@ from audit.stats.discrimination import (
     uauc,
     uauc_interval,
 )
+from audit.stats.equivalence import Equivalence, equivalence
 from audit.stats.impact import (
     FOUR_FIFTHS,
     detectable_ratio,
@@ -26,6 +27,7 @@ from audit.stats.impact import (
 )
 from audit.stats.inequality import gini, gini_rows, gini_unit_values, group_gap, random_lists, reached_unit_values
 from audit.stats.intervals import Interval, clopper_pearson, wilson
+from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
 from audit.stats.resampling import (
@@ -50,9 +52,14 @@ from audit.stats.unit_values import jackknife_interval, mean_test, mean_tests, u
 
 __all__ = [
     "FOUR_FIFTHS",
+    "Equivalence",
     "Interval",
     "Look",
+    "NamePairs",
+    "NameTest",
+    "NamedValues",
     "Threshold",
+    "attainable_name_p",
     "auc",
     "auc_interval",
     "average_precision",
@@ -63,6 +70,7 @@ __all__ = [
     "clopper_pearson",
     "cluster_rate",
     "detectable_ratio",
+    "equivalence",
     "expected_calibration_error",
     "fisher_exact",
     "four_fifths_false_alarm",
