@@ -18,6 +18,9 @@ from audit.types import Answer, Case
 Ints = npt.NDArray[np.int64]
 Discount = Literal["log", "uniform"]
 
+_FEW = 50
+"""Users outside the audit below whom popularity is not counted over them alone."""
+
 
 @dataclass(frozen=True)
 class Lists:
@@ -169,7 +172,7 @@ def weight_of(place: int, discount: Discount) -> float:
     return 1.0 / float(np.log2(place + 1)) if discount == "log" else 1.0
 
 
-def popular(found: Shown, popularity: Floats) -> Lists:
+def chart(found: Shown, popularity: Floats) -> Lists:
     """What a chart would list: the most popular items that were offered and are not in the history."""
     order = np.argsort(-popularity, kind="stable")
     items = []
@@ -184,23 +187,32 @@ def popular(found: Shown, popularity: Floats) -> Lists:
 def popularity_of(context: Context) -> tuple[Floats, str]:
     """(items,) how many users chose each item, and in which log, as the end of a sentence.
 
-    Counted without the users under audit, so that nobody's held-out item counts; where everybody is under audit, over
-    the histories that the requests show.
+    Counted without the users under audit: nobody's held-out item counts, and nobody's own history makes itself look
+    popular. Where hardly anybody else is left, the histories that the requests show are counted as well.
     """
+    catalog, under_audit = context.dataset.catalog, {case.unit for case in context.cases}
     try:
-        others = context.dataset.without_users({case.unit for case in context.cases})
+        others = context.dataset.without_users(under_audit)
     except DataError:
-        index = context.dataset.index
-        shown_items = [
-            index[name]
-            for case in context.cases
-            for name in {e.item.id for e in case.request.user.history}
-            if name in index
-        ]
-        counts = np.bincount(np.array(shown_items, dtype=np.int64), minlength=len(index)).astype(np.float64)
-        return counts, "popularity is counted over the histories shown, because every user is under audit"
-    counts = np.array([others.popularity[name] for name in context.dataset.catalog], dtype=np.float64)
-    return counts, f"popularity is counted over the {len(others.user_ids)} users who are not under audit"
+        return _chosen(context), "popularity is counted over the histories shown, because every user is under audit"
+    counts = np.array([others.popularity[name] for name in catalog], dtype=np.float64)
+    left = len(others.user_ids)
+    if left < _FEW:
+        return counts + _chosen(context), (
+            f"popularity is counted over {left} users who are not under audit and the histories shown, because those "
+            "alone are too few"
+        )
+    return counts, f"popularity is counted over the {left} users who are not under audit"
+
+
+def _chosen(context: Context) -> Floats:
+    """(items,) in how many of the histories shown each item is."""
+    index = context.dataset.index
+    held: dict[str, set[str]] = {}
+    for case in context.cases:
+        held.setdefault(case.unit, set()).update(e.item.id for e in case.request.user.history)
+    items = [index[name] for one in held.values() for name in one if name in index]
+    return np.bincount(np.array(items, dtype=np.int64), minlength=len(index)).astype(np.float64)
 
 
 def _indices(names: Iterable[str], context: Context) -> Ints:

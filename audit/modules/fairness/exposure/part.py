@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
-from audit.modules.fairness.exposure import groups, spread
+from audit.modules.fairness.exposure import gaps, groups, popular, spread
 from audit.modules.fairness.exposure.columns import check_columns, columns, default_columns
 from audit.modules.fairness.exposure.desk import CONTROLS, REFERENCES, Desk, decided
-from audit.modules.fairness.exposure.lists import Discount, Lists, Shown, popular, popularity_of, read, shown
+from audit.modules.fairness.exposure.lists import Discount, Lists, Shown, chart, popularity_of, read, shown
 from audit.modules.outcomes import Floats
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
@@ -71,7 +71,7 @@ class Exposure:
         if "offered" in several(self.reference) and not _offering(context):
             return "the reference 'offered' needs candidates in every request (dataset.candidates)"
         check_columns(context.dataset.catalog, several(self.groups))
-        spread.check_attributes(context, several(self.user_groups))
+        popular.check_attributes(context, several(self.user_groups))
         return None
 
     def plan(self, context: Context) -> list[Ask]:
@@ -110,8 +110,9 @@ class Exposure:
                 title = f"Exposure of small groups of {column.name}"
                 primary.skip("exposure_ratio", title, column.left_out, **desk.params, column=column.name)
             groups.judge(desk, column)
+            gaps.judge(desk, column)
         spread.judge(desk, head=self.tail)
-        spread.popularity(desk, several(self.user_groups))
+        popular.judge(desk, head=self.tail, user_groups=several(self.user_groups))
         return Output(
             [*decided(primary), *explored.corrected()], output.evidence, {**primary.values, **explored.values}
         )
@@ -128,7 +129,7 @@ def _offering(context: Context) -> bool:
 
 def _rivals(context: Context, found: Shown, popularity: Floats) -> dict[str, Lists]:
     """What trivial recommenders list for the users who got a list: the chart, and the run's anchors."""
-    rivals = {"popularity": popular(found, popularity)}
+    rivals = {"popularity": chart(found, popularity)}
     for name, anchor in context.anchors().items():
         answers = anchor.recommend([case.request for case in found.cases])
         rivals[name], _ = read(answers, found.cases, context, found.discount)
