@@ -6,6 +6,17 @@ caller says otherwise: whatever is nested in users (rows, claims, prompts) is re
 
 from __future__ import annotations
 
+from audit.stats.association import (
+    PRIOR_STRENGTH,
+    association_interval,
+    association_values,
+    between_units_tests,
+    informative_prior,
+    log_odds,
+    log_odds_z,
+    permutations_for,
+    within_units_tests,
+)
 from audit.stats.calibration import brier, expected_calibration_error
 from audit.stats.discrimination import (
     auc,
@@ -52,6 +63,7 @@ from audit.stats.unit_values import jackknife_interval, mean_test, mean_tests, u
 
 __all__ = [
     "FOUR_FIFTHS",
+    "PRIOR_STRENGTH",
     "Equivalence",
     "Interval",
     "Look",
@@ -59,12 +71,15 @@ __all__ = [
     "NameTest",
     "NamedValues",
     "Threshold",
+    "association_interval",
+    "association_values",
     "attainable_name_p",
     "auc",
     "auc_interval",
     "average_precision",
     "average_precision_interval",
     "benjamini_hochberg",
+    "between_units_tests",
     "bootstrap",
     "brier",
     "clopper_pearson",
@@ -80,7 +95,10 @@ __all__ = [
     "group_gap",
     "holm",
     "impact_ratio",
+    "informative_prior",
     "jackknife_interval",
+    "log_odds",
+    "log_odds_z",
     "looks",
     "mcnemar_exact",
     "mean_interval",
@@ -95,6 +113,7 @@ __all__ = [
     "paired_permutation",
     "paired_rate_difference",
     "paired_uauc_difference",
+    "permutations_for",
     "random_lists",
     "rate_permutation",
     "ratio_interval",
@@ -107,4 +126,5 @@ __all__ = [
     "uauc_interval",
     "unit_values",
     "wilson",
+    "within_units_tests",
 ]
