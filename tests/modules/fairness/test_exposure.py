@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from fairness_world import a_context, small_world
 from helpers import Scripted
 
@@ -22,6 +25,7 @@ from audit.modules.fairness.exposure import Exposure
 from audit.modules.fairness.exposure.columns import UNKNOWN, columns
 from audit.modules.fairness.exposure.groups import reference_side
 from audit.modules.fairness.exposure.lists import Lists, Shown
+from audit.modules.fairness.hiring import Hiring
 from audit.runner import make_cases
 from audit.target import describe
 from audit.types import Answer, Catalog, Item, Ranked, Request
@@ -343,3 +347,12 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Exposure(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("page", "part"), [("exposure", Exposure), ("hiring", Hiring)])
+def test_the_options_of_the_page_are_those_of_the_part(page: str, part: Callable[..., object]) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "fairness" / f"{page}.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.M | re.S)
+    part(**yaml.safe_load(block)["modules"]["fairness"][page])
+    for name in inspect.signature(part).parameters:
+        assert f"`{name}`" in text, f"the page does not speak of {name}"
