@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from audit.findings import Finding, Param
+from audit.findings import Param
 from audit.modules.base import Context
 from audit.modules.fairness.exposure.lists import Lists, Shown
 from audit.modules.outcomes import Floats
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
-
-CONTROLS = ("eu-ai-act:2024:art10", "nist-ai-rmf:1.0:MEASURE-2.11")
 
 REFERENCES = ("catalogue", "history", "merit", "offered")
 """What a share of exposure can be held against."""
@@ -62,13 +60,3 @@ class Desk:
     def say(self, *notes: str) -> str:
         """A note, with what was left out at its end."""
         return "; ".join(note for note in (*notes, self.shown.note) if note)
-
-
-def decided(card: ReportCard) -> list[Finding]:
-    """The card's findings; what is not significant after correction is not decided on."""
-    return [
-        replace(f, unmet=(*f.unmet, f"its corrected p-value is {f.p_adjusted:.2g}, not below .05"))
-        if f.p_adjusted is not None and f.p_adjusted >= 0.05
-        else f
-        for f in card.corrected()
-    ]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
+from audit.modules.fairness.cards import cards, decided
 from audit.modules.fairness.exposure import gaps, groups, popular, spread
 from audit.modules.fairness.exposure.columns import check_columns, columns, default_columns
-from audit.modules.fairness.exposure.desk import CONTROLS, REFERENCES, Desk, decided
+from audit.modules.fairness.exposure.desk import REFERENCES, Desk
 from audit.modules.fairness.exposure.lists import Discount, Lists, Shown, chart, popularity_of, read, shown
 from audit.modules.outcomes import Floats
-from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
 
 _DEFAULT = ("catalogue", "history", "merit")
@@ -81,8 +81,7 @@ class Exposure:
     def run(self, context: Context, *, examples: int) -> Output:
         """Read the clean rankings and conclude."""
         answers = context.ask(context.requests, label="Clean requests")
-        primary = ReportCard("fairness", context.level, CONTROLS)
-        explored = ReportCard("fairness", context.level, CONTROLS, correction="bh")
+        primary, explored = cards(context)
         output = Output()
         found = shown(context, answers, self.discount)
         if found is None:
@@ -113,9 +112,7 @@ class Exposure:
             gaps.judge(desk, column)
         spread.judge(desk, head=self.tail)
         popular.judge(desk, head=self.tail, user_groups=several(self.user_groups))
-        return Output(
-            [*decided(primary), *explored.corrected()], output.evidence, {**primary.values, **explored.values}
-        )
+        return Output([*decided(primary), *decided(explored)], output.evidence, {**primary.values, **explored.values})
 
 
 def several(names: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from audit import stats
 from audit.findings import Param
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
-from audit.modules.fairness.exposure.desk import CONTROLS, decided
+from audit.modules.fairness.cards import cards, decided
 from audit.modules.fairness.hiring.people import Applications, applications
 from audit.modules.fairness.hiring.table import (
     BOTH,
@@ -107,8 +107,7 @@ class Hiring:
     def run(self, context: Context, *, examples: int) -> Output:
         """Read the clean answers and conclude."""
         answers = context.ask(context.requests, label="Clean requests")
-        primary = ReportCard("fairness", context.level, CONTROLS)
-        explored = ReportCard("fairness", context.level, CONTROLS, correction="bh")
+        primary, explored = cards(context)
         output = Output()
         sheet = Sheet(context, primary, output, examples)
         found = applications(
