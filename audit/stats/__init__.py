@@ -38,6 +38,7 @@ from audit.stats.impact import (
 )
 from audit.stats.inequality import gini, gini_rows, gini_unit_values, group_gap, random_lists, reached_unit_values
 from audit.stats.intervals import Interval, clopper_pearson, wilson
+from audit.stats.label_tests import RunComparison, Spread, compare_runs, exchange_test, spread_of, spread_test
 from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
@@ -70,6 +71,8 @@ __all__ = [
     "NamePairs",
     "NameTest",
     "NamedValues",
+    "RunComparison",
+    "Spread",
     "Threshold",
     "association_interval",
     "association_values",
@@ -84,8 +87,10 @@ __all__ = [
     "brier",
     "clopper_pearson",
     "cluster_rate",
+    "compare_runs",
     "detectable_ratio",
     "equivalence",
+    "exchange_test",
     "expected_calibration_error",
     "fisher_exact",
     "four_fifths_false_alarm",
@@ -121,6 +126,8 @@ __all__ = [
     "relative_drop",
     "required_n_mean",
     "required_n_rate",
+    "spread_of",
+    "spread_test",
     "threshold_at_fpr",
     "uauc",
     "uauc_interval",
