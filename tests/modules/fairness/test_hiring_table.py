@@ -100,6 +100,15 @@ def test_several_applications_of_one_person_are_resampled_together() -> None:
     assert worse["p"] == pytest.approx(same["p"], abs=0.2)
 
 
+def test_one_person_of_a_category_says_nothing_of_others() -> None:
+    people = pd.DataFrame({"who": ["a", "a", "b", "b"], "sex": ["F", "F", "M", "M"], "selected": [1, 0, 1, 1]})
+    table = hiring_table(people, race=None, person="who")
+    alone = row(table, "sex", "F")
+    assert (alone["rate"], alone["rate_low"], alone["rate_high"]) == (0.5, 0.0, 1.0)
+    assert pd.isna(alone["impact_ratio"])
+    assert alone["note"] == "too few people for an interval of the ratio"
+
+
 def test_nobody_selected() -> None:
     table = hiring_table(frame({("F", "A"): (0, 20), ("M", "A"): (0, 20)}), race=None)
     assert table["impact_ratio"].isna().all()

@@ -222,8 +222,11 @@ def _table(
             row["note"] = "nobody was selected, so there is no ratio"
         else:
             ratio = _ratio(people, m, members[best], level, rng)
-            row |= {"impact_ratio": ratio.estimate, "low": ratio.low, "high": ratio.high, "method": ratio.method}
-            if category != best:
+            if ratio is None:
+                row["note"] = "too few people for an interval of the ratio"
+            else:
+                row |= {"impact_ratio": ratio.estimate, "low": ratio.low, "high": ratio.high, "method": ratio.method}
+            if ratio is not None and category != best:
                 row["p"], row["test"] = _test(people, m, sure, rng)
         rows.append(row)
     tested = [row for row in rows if "p" in row]
@@ -234,16 +237,21 @@ def _table(
 
 
 def _rate(people: People, m: Bools, level: float, rng: np.random.Generator) -> Interval:
+    if m.sum() == 1 and not people.once:
+        # One person's applications resemble each other, so they say nothing of anybody else's.
+        return Interval(float(people.selected[m][0] / people.applied[m][0]), 0.0, 1.0, level, "one person")
     return stats.cluster_rate(people.selected[m], people.applied[m], rng=rng, level=level)
 
 
-def _ratio(people: People, m: Bools, best: Bools, level: float, rng: np.random.Generator) -> Interval:
-    """The ratio of two rates; people who apply several times are resampled whole."""
+def _ratio(people: People, m: Bools, best: Bools, level: float, rng: np.random.Generator) -> Interval | None:
+    """The ratio of two rates; people who apply several times are resampled whole. None if they are too few."""
     if np.array_equal(m, best):
         return Interval(1.0, 1.0, 1.0, level, "best")
     s, t = people.selected, people.applied
     if people.once:
         return stats.impact_ratio(int(s[m].sum()), int(m.sum()), int(s[best].sum()), int(best.sum()), level)
+    if min(m.sum(), best.sum()) < 2:
+        return None
     if not s[m].any():
         # A bootstrap of zeros has no width: each person then counts as one application.
         chosen = max(1, round(best.sum() * s[best].sum() / t[best].sum()))
@@ -256,7 +264,10 @@ def _ratio(people: People, m: Bools, best: Bools, level: float, rng: np.random.G
         result: Floats = (w @ a) / (w @ b) * (w @ d) / (w @ c)
         return result
 
-    return stats.bootstrap(ratio, int(both.sum()), rng=rng, level=level)
+    try:
+        return stats.bootstrap(ratio, int(both.sum()), rng=rng, level=level)
+    except ValueError:  # one of the categories is missing from most resamples
+        return None
 
 
 def _test(people: People, m: Bools, sure: Bools, rng: np.random.Generator) -> tuple[float, str]:
