@@ -21,6 +21,7 @@ from audit.config import load
 from audit.errors import ConfigError
 from audit.findings import Finding
 from audit.modules.base import Context, Output
+from audit.modules.fairness import Fairness
 from audit.modules.fairness.exposure import Exposure
 from audit.modules.fairness.exposure.columns import UNKNOWN, columns
 from audit.modules.fairness.exposure.groups import reference_side
@@ -356,3 +357,16 @@ def test_the_options_of_the_page_are_those_of_the_part(page: str, part: Callable
     part(**yaml.safe_load(block)["modules"]["fairness"][page])
     for name in inspect.signature(part).parameters:
         assert f"`{name}`" in text, f"the page does not speak of {name}"
+
+
+def test_a_mitigation_is_measured_on_every_number_of_the_part(tmp_path: Path) -> None:
+    others = dict.fromkeys(("sweep", "swaps", "stereotypes", "groups"), False)
+    module = Fairness(**others, exposure={"groups": "genres", "draws": 39}, defenses=["output-control"])
+    context = world_context(chart, tmp_path)
+    module.prepare(context)
+    output = module.run(context)
+    changed = {f.params["of"]: f for f in output.findings if f.metric == "mitigation_change"}
+    assert {"exposure_ratio", "gini", "coverage", "arp", "mgu", "popularity_lift", "outside_share"} <= set(changed)
+    gini = changed["gini"].estimate
+    assert gini is not None
+    assert gini < 0, "without what the user had before, lists differ between users"
