@@ -59,11 +59,11 @@ def load_files(
     for role in mapping:
         if role not in ROLES:
             raise DataError(f"dataset.columns: {role!r} is no role of a column; {nearest(role, ROLES)}")
-    log, item_table = _read(interactions), _read(items)
+    log, item_table = read_table(interactions), read_table(items)
     user_column = _column(log, interactions, mapping, "user")
     item_column = _column(log, interactions, mapping, "item")
     catalog = Catalog(_items(item_table, items, mapping, item_column))
-    people = {} if users is None else dict(_users(_read(users), users, mapping, user_column))
+    people = {} if users is None else dict(_users(read_table(users), users, mapping, user_column))
     frame = pd.DataFrame(
         {
             "user": _ids(log, interactions, user_column),
@@ -88,8 +88,12 @@ def load_files(
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """A file as a table of text; a missing value is an empty string."""
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV, TSV or Parquet file as a table of text; a missing value is an empty string.
+
+    Raises:
+        DataError: the file is missing, empty, not UTF-8, or not of the format that its ending says.
+    """
     suffix = path.suffix.lower()
     if suffix not in (*_SEPARATORS, ".parquet"):
         raise DataError(f"{path}: the ending {suffix!r} is unknown; use .csv, .tsv or .parquet")
@@ -239,7 +243,7 @@ def _items(frame: pd.DataFrame, path: Path, mapping: Mapping[str, str], item_col
     text = _optional(frame, path, mapping, "text")
     texts = [""] * len(frame) if text is None else text.tolist()
     used = {key, title, *([] if text is None else [str(text.name)])}
-    attributes = _attributes(frame, used)
+    attributes = row_attributes(frame, used)
     for item_id, name, words, facts in zip(ids, frame[title].str.strip(), texts, attributes, strict=True):
         yield Item(id=item_id, title=name, text=words, attributes=facts)
 
@@ -248,10 +252,10 @@ def _users(
     frame: pd.DataFrame, path: Path, mapping: Mapping[str, str], user_column: str
 ) -> Iterator[tuple[str, Attributes]]:
     key = _column(frame, path, mapping, "user_id", ("id", user_column))
-    return zip(_unique_ids(frame, path, key), _attributes(frame, {key}), strict=True)
+    return zip(_unique_ids(frame, path, key), row_attributes(frame, {key}), strict=True)
 
 
-def _attributes(frame: pd.DataFrame, used: set[str]) -> list[Attributes]:
+def row_attributes(frame: pd.DataFrame, used: set[str]) -> list[Attributes]:
     """The unused columns of each row as attributes; an empty cell is an attribute that is not there."""
     rows: list[dict[str, AttributeValue]] = [{} for _ in range(len(frame))]
     for name in frame.columns:
