@@ -29,7 +29,7 @@ from audit.modules.fairness.exposure.lists import Lists, Shown
 from audit.modules.fairness.hiring import Hiring
 from audit.runner import make_cases
 from audit.target import describe
-from audit.types import Answer, Catalog, Item, Ranked, Request
+from audit.types import Answer, Catalog, Event, Item, Ranked, Request
 
 USERS = 120
 
@@ -123,6 +123,33 @@ def test_a_favoured_group_is_found_at_its_factor(tmp_path: Path) -> None:
     assert mgu.effect is not None
     assert mgu.effect > 0.03
     assert mgu.p == 1 / 40
+
+
+def test_the_numbers_are_those_of_a_count_by_hand(tmp_path: Path) -> None:
+    """Exposure, parity (per item) and treatment (per held-out choice) of one genre, place by place."""
+    answer = drama_first(0.3)
+    context = world_context(answer, tmp_path)
+    output = run(Exposure(groups="genres", draws=19), context)
+    drama = {f.id for f in context.dataset.catalog.items_in_order if f.attributes["genres"] == ("Drama",)}
+    inside = outside = chosen = other = own = 0.0
+    for case in context.cases:
+        for place, entry in enumerate(answer(case.request).ranked, 1):
+            inside += (entry.item_id in drama) / np.log2(place + 1)
+            outside += (entry.item_id not in drama) / np.log2(place + 1)
+        chosen += len(case.relevant & drama)
+        other += len(case.relevant - drama)
+        own += np.mean([e.item.id in drama for e in case.request.user.history])
+    share = inside / (inside + outside)
+
+    def found(metric: str, **params: str) -> float | None:
+        return one(output, metric, group="Drama", **params).estimate
+
+    assert found("exposure_share") == pytest.approx(share)
+    assert found("exposure_ratio", reference="catalogue") == pytest.approx(share / (len(drama) / 120))
+    assert found("exposure_ratio", reference="history") == pytest.approx(share / (own / len(context.cases)))
+    assert found("exposure_ratio", reference="merit") == pytest.approx(share / (chosen / (chosen + other)))
+    assert found("exposure_parity") == pytest.approx((inside / len(drama)) / (outside / (120 - len(drama))))
+    assert found("treatment_ratio") == pytest.approx((inside / chosen) / (outside / other))
 
 
 def test_the_clean_twin_is_not_decided_on(tmp_path: Path) -> None:
@@ -227,6 +254,19 @@ def test_without_lists_there_is_nothing_to_say(tmp_path: Path) -> None:
     output = Exposure(draws=39).run(nothing_known, examples=1)
     assert one(output, "outside_share").estimate == 1.0
     assert one(output, "gini").reason == "no listed item is in the catalogue"
+
+
+def test_users_who_had_everything_leave_a_chart_nothing(tmp_path: Path) -> None:
+    context = world_context(any_of_the_offered, tmp_path, users=25)
+    films = context.dataset.catalog.items_in_order
+    everything = tuple(Event(film) for film in films)
+    cases = [
+        replace(case, request=replace(case.request, user=replace(case.request.user, history=everything)))
+        for case in context.cases
+    ]
+    output = run(Exposure(groups="genres", draws=19), replace(context, cases=cases))
+    assert "nothing is left for a chart" in one(output, "exposure_share").reason
+    assert one(output, "exposure_ratio", group="Drama", reference="history").estimate is not None
 
 
 def test_small_groups_are_suppressed_with_the_reason(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def reference_side(name: str, shown: Shown, split: Floats) -> tuple[Side, Side] 
     if not sizes.sum():
         return "no user has a history in the catalogue"
     total = np.where(sizes > 0, given.total, 0.0)
+    if not total.sum():
+        return "no user has both an item of the catalogue in the list and something to hold it against"
     share = counts / np.maximum(sizes, 1.0)[:, None]
     # A user without a history says nothing of what it would be to mirror one.
     return Side(np.where(sizes[:, None] > 0, given.group, 0.0), total), Side(share * total[:, None], total)
@@ -91,6 +93,10 @@ def judge(desk: Desk, column: Column) -> None:
 def _shares(desk: Desk, column: Column, split: Floats) -> None:
     lists, chart = desk.shown.lists, desk.rivals["popularity"]
     mine = Side(lists.per_group(split), lists.totals + lists.outside)
+    if not chart.totals.sum():
+        reason = "nothing is left for a chart to list: users had everything that was offered"
+        desk.explored.skip("exposure_share", f"Shares of {column.name}", reason, **desk.params, column=column.name)
+        return
     theirs = Side(chart.per_group(split), chart.totals)
     shift = mine.pull() - theirs.pull() + (mine.share - theirs.share)
     tests = stats.mean_tests(shift.T, rng=desk.rng("share", column.name))
