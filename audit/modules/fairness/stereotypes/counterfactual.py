@@ -11,7 +11,7 @@ import numpy as np
 from audit import stats
 from audit.findings import Param
 from audit.modules.fairness.design import NEUTRAL, Readings
-from audit.modules.fairness.stereotypes.desk import SHOWN, Desk, held_out
+from audit.modules.fairness.stereotypes.desk import SHOWN, Desk, held_out, plain
 from audit.modules.fairness.stereotypes.features import Features
 from audit.modules.outcomes import Floats
 from audit.modules.report_card import mde_of
@@ -161,7 +161,8 @@ def _note(
     rest = table.cells.sum(axis=(0, 1)) - mine
     parts = [
         f"{mine[feature]:g} of {mine.sum():g} counts, against {rest[feature]:g} of {rest.sum():g}; "
-        f"{main.repeats} answer{'s' if main.repeats > 1 else ''} per anchor and value"
+        f"{main.repeats} answer{'s' if main.repeats > 1 else ''} per anchor and value",
+        plain(mine, rest, feature),
     ]
     if left := len(main.grid.anchors) - len(table.rows):
         parts.append(f"{left} anchors without a readable list under every value are left out")

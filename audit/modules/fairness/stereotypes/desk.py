@@ -60,6 +60,16 @@ class Desk:
         return kept
 
 
+def plain(first: Floats, second: Floats, feature: int) -> str:
+    """The log-odds ratio of pooled counts without a prior, for notes: a strong prior hides how large it is."""
+    counts = np.array([first, second])
+    here, rest = counts[:, feature], counts.sum(axis=1) - counts[:, feature]
+    if not (here.all() and rest.all()):
+        return "without the prior the ratio has no bound"
+    ratio = np.log(here[0] / rest[0]) - np.log(here[1] / rest[1])
+    return f"without the prior the log-odds ratio is {ratio:+.2f}"
+
+
 def held_out(signs: Sequence[float], whole: float) -> bool:
     """Whether a sign is the same in all parts."""
     return all(np.sign(one) == np.sign(whole) for one in signs)

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from audit import stats
 from audit.findings import Param
 from audit.modules.base import Context
-from audit.modules.fairness.stereotypes.desk import SHOWN, Desk
+from audit.modules.fairness.stereotypes.desk import SHOWN, Desk, plain
 from audit.modules.fairness.stereotypes.features import Features
 from audit.modules.outcomes import Floats
 from audit.modules.report_card import mde_of
-from audit.types import Case
+from audit.types import Answer, Case
 
 _METRIC = "amplification"
 _RANGES = 3
@@ -85,24 +85,23 @@ def judge(desk: Desk, attributes: Sequence[str], smallest: int) -> None:
     """
     context = desk.context
     answers = context.ask(context.requests, label="Clean requests")
-    lists = [
-        (case, [name for name in answer.ids[: case.request.k] if name is not None] + _unmatched(answer.ranked))
-        if answer.outcome == "ok"
-        else (case, [])
-        for case, answer in zip(context.cases, answers, strict=True)
-    ]
+    lists = [(case, _entries(answer, case.request.k)) for case, answer in zip(context.cases, answers, strict=True)]
     for counted in desk.features:
         both = _count(lists, counted)
         for attribute in attributes:
             _attribute(desk, attribute, counted, both, smallest)
 
 
-def _unmatched(ranked: Sequence[object]) -> list[str]:
-    return [f"\0{getattr(entry, 'title', '')}" for entry in ranked if getattr(entry, "item_id", None) is None]
+def _entries(answer: Answer, k: int) -> list[str]:
+    """The distinct entries of a list, as `design.read` marks them; none if there is no list."""
+    if answer.outcome != "ok":
+        return []
+    marked = (r.item_id if r.item_id is not None else f"\0{r.title}" for r in answer.ranked[:k])
+    return list(dict.fromkeys(marked))
 
 
 def _count(lists: Sequence[tuple[Case, Sequence[str]]], counted: Features) -> _Both:
-    got = np.array([counted.counts(dict.fromkeys(names)) for _, names in lists]).reshape(len(lists), -1)
+    got = np.array([counted.counts(names) for _, names in lists]).reshape(len(lists), -1)
     had = np.array([counted.counts(e.item.id for e in case.request.user.history) for case, _ in lists])
     both = (got.sum(axis=1) > 0) & (had.reshape(len(lists), -1).sum(axis=1) > 0)
     got, had = got[both], had.reshape(len(lists), -1)[both]
@@ -194,7 +193,7 @@ def _group(desk: Desk, group: _Group, counted: Features) -> None:
             test="permutation of groups over users",
             p=float(p[feature]),
             mde=mde_of(values[:, feature]),
-            note=note,
+            note=f"{note}; {plain(sides[0].sum(axis=0), sides[1].sum(axis=0), feature)} in the lists",
             unmet=_unmet(float(ours[feature]), float(theirs[feature])),
             values={case.unit: float(v) for case, v in zip(group.cases, values[:, feature], strict=True)},
             evidence=_evidence(desk, group, label, (lists - histories)[:, feature]) if p[feature] <= SHOWN else (),
