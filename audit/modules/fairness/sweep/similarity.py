@@ -150,7 +150,7 @@ def matrix(lists: Sequence[Names], k: int, measure: Measure) -> Floats:
         return found
     if measure == "serp":
         weight: Floats = np.where(holds > 0, k - np.where(holds > 0, place, 0.0), 0.0) / (k * (k + 1) / 2)
-        return weight @ holds.T
+        return np.asarray(weight @ holds.T, dtype=np.float64)
     if measure == "prag":
         return _prag_matrix(cut, place, number, k)
     return _rbo_matrix(place, holds.sum(axis=1))
