@@ -104,9 +104,10 @@ def _attribute(
         every = stats.association_values(first, second, prior)
         against = labels[1 - label].partition("=")[2] or NEUTRAL if len(labels) == 2 else "the others"
         ratios = _ratios(table.cells, label, prior)
+        in_halves = [_ratios(table.cells[half], label, prior) for half in halves]
+        in_words = [_ratios(one.cells, label, prior) for one in elsewhere]
         for feature in frequent:
-            signs = [_ratios(table.cells[half], label, prior)[feature] for half in halves]
-            wordings = [_ratios(one.cells, label, prior)[feature] for one in elsewhere]
+            signs, wordings = [one[feature] for one in in_halves], [one[feature] for one in in_words]
             value = main.grid.by_id[name].value
             unmet = _unmet(signs, wordings, float(ratios[feature]))
             desk.card.add(
