@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from audit.edits import Edit, apply
 from audit.gateway import Ask
@@ -159,7 +160,7 @@ class Grid:
     def asks(self, rng: np.random.Generator) -> list[Ask]:
         """Every question, in random order."""
         asks = [ask for _, _, _, ask in self._cells(self.variants, self.repeats)]
-        return [asks[i] for i in rng.permutation(len(asks))]
+        return [asks[i] for i in _mixed(len(asks), 1, rng)]
 
     def run(self, context: Context) -> Readings:
         """Ask and read.
@@ -180,7 +181,7 @@ class Grid:
         self, context: Context, variants: Sequence[Variant], repeats: int, rng: np.random.Generator
     ) -> dict[str, list[tuple[Reading, ...]]]:
         cells = list(self._cells(variants, repeats))
-        order = rng.permutation(len(cells))
+        order = _mixed(len(cells), 1 if context.info.remote else repeats, rng)
         answers = context.gateway.ask([cells[i][3] for i in order], label=f"Fairness: {self.name}")
         by_cell = dict(zip(order.tolist(), answers, strict=True))
         found: dict[str, list[list[Reading]]] = {v.id: [[] for _ in self.anchors] for v in variants}
@@ -193,6 +194,15 @@ class Grid:
             for at, request in enumerate(self.requests[variant.id]):
                 for repeat in range(repeats):
                     yield variant, at, repeat, Ask(request, repeat)
+
+
+def _mixed(count: int, together: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """A random order of all cells, in which blocks of neighbours stay together.
+
+    The blocks are the repeats of one prompt. A target on this machine reads them once, and does not change meanwhile.
+    """
+    blocks = rng.permutation(count // together)
+    return (blocks[:, None] * together + np.arange(together)).ravel()
 
 
 @dataclass(frozen=True)
