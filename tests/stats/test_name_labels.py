@@ -63,6 +63,18 @@ def test_intervals_cover_names_that_were_not_drawn() -> None:
     assert held >= 0.9
 
 
+def test_intervals_of_distances_cover_too() -> None:
+    rng = np.random.default_rng(9)
+    excess = []
+    for _ in range(1000):
+        _, far, near = pairs(rng, 2.0).per_anchor()
+        excess.append((far - near).mean())
+    found = [pairs(rng, 2.0).interval(rng=rng) for _ in range(200)]
+    assert np.mean([i.contains(float(np.mean(excess))) for i in found]) >= 0.93
+    width = np.mean([i.high - i.low for i in found])
+    assert width < 1.5 * 2 * 1.96 * np.std(excess), "not much wider than it needs to be"
+
+
 def test_what_so_few_names_can_show() -> None:
     # The sheet, 2.6: 3v3 .10, 4v4 .029, 5v5 .0079, 8v8 1.6e-4, 10v10 1.1e-5.
     for n, least in ((3, 0.10), (4, 0.029), (5, 0.0079), (8, 1.6e-4), (10, 1.1e-5)):

@@ -9,9 +9,18 @@ from audit import metrics
 from audit.modules.base import Context
 from audit.modules.fairness.design import Anchor, Reading
 from audit.modules.fairness.statements import without
+from audit.types import Case
 
 VALIDITY_GAP = 0.02
 """Difference of the shares of unreadable answers beyond which a comparison of the readable ones is doubted."""
+
+
+def first_cases(context: Context, count: int) -> list[Case]:
+    """The first case of each of the first users of the run; 0 for all users."""
+    found: dict[str, Case] = {}
+    for case in context.cases:
+        found.setdefault(case.unit, case)
+    return list(found.values())[: count or None]
 
 
 def user_anchors(context: Context, count: int, hidden: Collection[str]) -> list[Anchor]:
@@ -22,7 +31,7 @@ def user_anchors(context: Context, count: int, hidden: Collection[str]) -> list[
         count: how many at most; 0 for all.
         hidden: names of attributes that their requests must not hold.
     """
-    cases = context.cases[:count] if count else context.cases
+    cases = first_cases(context, count)
     return [Anchor(c.id, without(c.request, hidden), unit=c.unit, relevant=c.relevant) for c in cases]
 
 

@@ -8,7 +8,7 @@ found nothing: the answers must be shown to be equivalent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from audit.findings import Param
 from audit.gateway import Ask
 from audit.modules import arms
 from audit.modules.base import Context, Output
-from audit.modules.fairness.apart import apart, self_apart, unit_bounds
+from audit.modules.fairness.apart import apart, first_cases, self_apart, unit_bounds
 from audit.modules.fairness.design import NEUTRAL, Anchor, Grid, Reading, Readings, Variant, neutral
 from audit.modules.fairness.module import INFO
 from audit.modules.outcomes import Floats
@@ -79,7 +79,7 @@ class Profiling:
         if self.instruction is not None and Input.INSTRUCTION not in honours:
             return "the mode is switched on by words, and the target reads no instruction (profiling.instruction)"
         if len(self._chosen(context).cases) < _FEWEST:
-            return f"histories are exchanged between users, and the run has {len(context.cases)}"
+            return f"histories are exchanged between users, and the run has {len(self._chosen(context).cases)}"
         if not self._possible(context):
             return "the target reads none of what would be exchanged (history, attributes) or the users have none"
         return None
@@ -165,7 +165,7 @@ class Profiling:
     # What is asked ----------------------------------------------------------------------------------------------------
 
     def _chosen(self, context: Context) -> Context:
-        return context.head(self.anchors) if self.anchors else context
+        return replace(context, cases=first_cases(context, self.anchors))
 
     def _switch(self, request: Request) -> list[Edit]:
         edits: list[Edit] = [SetAttribute(name, value) for name, value in (self.set or {}).items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,21 @@ def test_refusing_strangers_is_a_difference(tmp_path: Path) -> None:
     finding = run(Scripted(answer, honours=HONOURS), tmp_path / "x", Profiling(swaps=["history"]))["history"]
     assert finding.effect is not None
     assert finding.effect > 0.9
+
+
+def test_several_requests_of_a_user_are_one_unit(tmp_path: Path) -> None:
+    def answer(asked: Request) -> Answer:
+        return Answer(
+            tuple(Ranked(i.id, score=0.5 + 0.1 * len(profile(asked)) % 2 / 4) for i in asked.candidates or ())
+        )
+
+    target = Scripted(answer, honours=HONOURS, tasks=("score",))
+    context = a_context(target, tmp_path, task="score", users=20)
+    users = len(context.cases)
+    again = [replace(case, id=f"{case.id}+", request=replace(case.request, k=3)) for case in context.cases]
+    context = replace(context, cases=[*context.cases, *again])
+    (finding,) = Profiling(swaps=["history"]).run(context, examples=0).findings
+    assert finding.n == users
 
 
 def test_what_cannot_be_asked_says_why(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from helpers import Scripted
 
 from audit import stats
 from audit.findings import Finding
+from audit.modules.fairness.panel import Panel
 from audit.modules.fairness.swaps import Swaps
 from audit.seeds import generator
 from audit.target import Input
@@ -211,6 +212,14 @@ def test_few_anchors_say_nothing_of_cells(tmp_path: Path) -> None:
     found, _ = run(ranks(blind), tmp_path, part)
     assert "10 anchors are too few" in found["interaction", "gender x age", "", "", ""].reason
     assert "x must be among the attributes" in found["interaction", "gender x x", "", "", ""].reason
+
+
+def test_it_asks_what_the_panel_asks(tmp_path: Path) -> None:
+    context = a_context(ranks(blind), tmp_path, candidates=20)
+    options: dict[str, object] = {"attributes": ["gender"], "anchors": 8}
+    questions = (Panel(**options).every_ask(context), Swaps(**options).plan(context))  # type: ignore[arg-type]
+    one, other = ({context.gateway.key(ask) for ask in asks} for asks in questions)
+    assert one == other
 
 
 def test_a_reference_leaves_the_other_pairs_out(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ class Judge:
         anchors, far, near = pairs.per_anchor()
         rng = self._rng(contrast, "distance")
         test = pairs.test(rng=rng, permutations=self.part.permutations)
-        effect = pairs.interval(rng=rng, level=card.level, resamples=card.resamples)
+        effect = pairs.interval(rng=rng, level=card.level)
         moved = self._values(signed, readable, lambda anchor, runs: self._moved(anchor, runs), self.bounds)
         detectable = mde_of(far - near)
         card.add(

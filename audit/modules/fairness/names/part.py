@@ -10,7 +10,7 @@ from itertools import combinations
 from audit.edits import Edit, SetAttribute, TextEdit, read_text
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
-from audit.modules.fairness.apart import user_anchors
+from audit.modules.fairness.apart import first_cases, user_anchors
 from audit.modules.fairness.design import Grid, Variant, neutral
 from audit.modules.fairness.names.judge import Contrast, Judge
 from audit.modules.fairness.names.lists import FEWEST, Cell, NameList, load
@@ -93,8 +93,8 @@ class Names:
         if channel_of(context.info, self.channel) is None:
             where = self.channel or "note, instruction or attributes"
             return f"the target reads no {where}, so no name reaches it"
-        if len(context.cases) < FEWEST:
-            return f"the run has {len(context.cases)} users, and at least {FEWEST} are needed"
+        if (users := len(first_cases(context, 0))) < FEWEST:
+            return f"the run has {users} users, and at least {FEWEST} are needed"
         return None
 
     def plan(self, context: Context) -> list[Ask]:
