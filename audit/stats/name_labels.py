@@ -108,9 +108,9 @@ class NamePairs:
         """Interval of the mean distance across less that within groups: estimate ± t · standard error.
 
         The standard error leaves out one name at a time, or one anchor, and is the larger of the two jackknife
-        estimates (Efron & Stein 1981): noise of single answers is in both of them, so their sum would count it twice. Drawing
-        names and anchors anew would weigh a pair by the product of three counts, and intervals came out almost twice
-        as wide as they need to be. In simulations 95 to 99 of 100 intervals at 95 % held the truth.
+        estimates (Efron & Stein 1981): noise of single answers is in both of them, so their sum would count it twice.
+        Drawing names and anchors anew would weigh a pair by the product of three counts, and intervals came out almost
+        twice as wide as they need to be. In simulations 95 to 99 of 100 intervals at 95 % held the truth.
 
         Args:
             rng: used only where no anchor shows any difference.

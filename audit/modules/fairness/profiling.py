@@ -18,7 +18,7 @@ from audit.findings import Param
 from audit.gateway import Ask
 from audit.modules import arms
 from audit.modules.base import Context, Output
-from audit.modules.fairness.apart import apart, first_cases, self_apart, unit_bounds
+from audit.modules.fairness.apart import apart, first_cases, unit_bounds
 from audit.modules.fairness.design import NEUTRAL, Anchor, Grid, Reading, Readings, Variant, neutral
 from audit.modules.fairness.module import INFO
 from audit.modules.outcomes import Floats
@@ -232,7 +232,7 @@ def _distances(readings: Readings, swap: str) -> tuple[list[int], Floats, Floats
         anchors.append(i)
         far.append(float(np.mean([_one_apart(x, y) for x in own for y in other])))
         still = [_one_apart(x, y) for j, x in enumerate(own) for y in own[:j] if x.valid or y.valid]
-        floor.append(float(np.mean(still)) if still else self_apart(own[:1]) if own[0].valid else 0.0)
+        floor.append(float(np.mean(still)) if still else 0.0)
     return anchors, np.array(far), np.array(floor), lost
 
 

@@ -13,6 +13,7 @@ from helpers import Scripted
 
 from audit.findings import Finding
 from audit.modules.fairness.profiling import Profiling
+from audit.policy import Rule
 from audit.seeds import generator
 from audit.target import Input
 from audit.types import Answer, Ranked, Request
@@ -91,6 +92,18 @@ def test_a_broken_promise_is_found_with_the_users_it_was_broken_to(tmp_path: Pat
     assert "not shown" in history.note
     assert len(history.evidence) == 2
     assert found["attributes"].effect == 0.0
+
+
+def test_a_policy_passes_what_is_shown_and_leaves_the_rest_open(tmp_path: Path) -> None:
+    rule = Rule(metric="fairness.profiling_effect", value="effect", max=0.02)
+
+    def verdict(target: Scripted, folder: str, users: int) -> str | None:
+        part = Profiling(set=OFF, swaps=["history"])
+        return rule.judge(run(target, tmp_path / folder, part, users)["history"]).verdict
+
+    assert verdict(ranks(honest), "kept", USERS) == "pass"
+    assert verdict(ranks(honest), "kept, few", 40) == "inconclusive"
+    assert verdict(ranks(liar), "broken", USERS) == "fail"
 
 
 def test_a_promise_broken_to_one_in_forty_is_not_shown(tmp_path: Path) -> None:

@@ -85,6 +85,11 @@ class Judge:
         return self.readings.grid.anchors
 
     @cached_property
+    def _bare(self) -> Mapping[str, Sequence[Reading]]:
+        """By anchor, the answers without a name."""
+        return {anchor.id: runs for anchor, runs in zip(self.anchors, self.readings[NEUTRAL], strict=True)}
+
+    @cached_property
     def bounds(self) -> tuple[float, float] | None:
         """Of a difference of distances."""
         return unit_bounds(list(self.readings.found.values()))
@@ -285,7 +290,7 @@ class Judge:
 
     def _moved(self, anchor: Anchor, runs: Sequence[Reading]) -> float:
         """Distance of an answer to a name from the answer without one; 0 where that cannot be read."""
-        bare = self.readings[NEUTRAL][[a.id for a in self.anchors].index(anchor.id)]
+        bare = self._bare[anchor.id]
         found = [apart(x, y) for x in bare for y in runs]
         return float(np.mean(found)) if np.isfinite(found).all() else 0.0
 
