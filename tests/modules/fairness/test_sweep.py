@@ -196,7 +196,11 @@ def test_an_effect_in_one_wording_only_stays_open(tmp_path: Path) -> None:
 
 
 def test_without_placebos_or_wordings_nothing_is_decided(tmp_path: Path) -> None:
-    output = sweep(planted.target(moves_for_women), tmp_path, placebos=0, paraphrases=0)
+    output = sweep(planted.target(moves_for_women), tmp_path, placebos=0, paraphrases=0, typos=True, languages=["de"])
+    assert {one(output, m, value="female").verdict for m in ("energy_distance", "language_effect")} == {
+        "not_applicable"
+    }
+    assert one(output, "spelling_effect").verdict == "not_applicable"
     unmet = one(output, "excess_distance", value="female").unmet
     assert any("no placebo" in reason for reason in unmet)
     assert any("other words" in reason for reason in unmet)

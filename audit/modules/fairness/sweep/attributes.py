@@ -142,7 +142,11 @@ class AttributeJudge:
         harmless = [_apart(alike, p, q) for p, q in combinations(desk.placebos, 2)]
         floor = row_means(np.stack(harmless, axis=1)) if harmless else 1.0 - alike.within()
         kept = valid & np.isfinite(floor)
+        title = f"The two values of {self.attribute} whose answers lie farthest apart"
+        params = self._params(desk.measure, "clean")
         if kept.sum() < FEWEST:
+            reason = f"{int(kept.sum())} of {len(kept)} anchors gave lists for every value and for two placebos"
+            desk.explored.skip("value_distance", title, reason, **params)
             return
         effect = distance[kept] - floor[kept]
         signs = desk.wording_signs([_beyond_pairs(one, a, b) for one in desk.reworded])
@@ -154,12 +158,12 @@ class AttributeJudge:
         )
         desk.explored.add(
             "value_distance",
-            f"The two values of {self.attribute} whose answers lie farthest apart",
+            title,
             desk.mean(distance[kept], (0.0, 1.0), desk.explored, "pair", self.attribute),
             n=int(kept.sum()),
             unit=desk.unit,
             direction="higher_is_worse",
-            params=self._params(desk.measure, "clean"),
+            params=params,
             floor=float(floor[kept].mean()),
             effect=desk.mean(effect, (-1.0, 1.0), desk.explored, "pair effect", self.attribute),
             test=f"paired permutation, over {len(pairs)} pairs (Bonferroni)",

@@ -21,6 +21,11 @@ def judge_spelling(desk: Desk) -> None:
     harmless = [_slips(desk.alike, slips, placebo) for placebo in desk.placebos]
     known = [table for table in harmless if table.shape[1]]
     if not known:
+        title, reason = (
+            "What misspelt values change",
+            "no placebo was asked, and misspelt ones are its floor (placebos)",
+        )
+        desk.explored.skip("spelling_effect", title, reason, part="sweep")
         return
     placebos = np.stack([row_means(table) for table in known], axis=1)
     for variants in desk.values.values():

@@ -13,7 +13,7 @@ import numpy as np
 from audit import stats
 from audit.modules.fairness.design import NEUTRAL, Reading, Variant
 from audit.modules.fairness.sweep.alike import row_means
-from audit.modules.fairness.sweep.desk import Desk, say
+from audit.modules.fairness.sweep.desk import FEWEST, Desk, say
 from audit.modules.outcomes import Bools, Floats
 from audit.modules.report_card import ReportCard, mde_of
 
@@ -41,7 +41,10 @@ def judge_validity(desk: Desk, variant: Variant) -> None:
 def _gap(desk: Desk, card: ReportCard, variant: Variant, kind: str, measure: Callable[[Reading], float]) -> None:
     own, neutral = _rates(desk, variant.id, measure), _rates(desk, NEUTRAL, measure)
     kept: Bools = np.isfinite(own) & np.isfinite(neutral)
-    if kept.sum() < 2:
+    title = f"{_WHAT[kind]} when a user is {variant.attribute} {variant.value}"
+    if kept.sum() < FEWEST:
+        reason = f"{int(kept.sum())} of {len(kept)} anchors gave lists with and without the value"
+        card.skip("invalid_gap", title, reason, **desk.named(variant, kind=kind))
         return
     x, y = own[kept], neutral[kept]
     gap = x - y
@@ -62,7 +65,7 @@ def _gap(desk: Desk, card: ReportCard, variant: Variant, kind: str, measure: Cal
     harmless = f"placebos {np.nanmean(placebos):.1%}" if placebos.size and np.isfinite(placebos).any() else ""
     card.add(
         "invalid_gap",
-        f"{_WHAT[kind]} when a user is {variant.attribute} {variant.value}",
+        title,
         estimate,
         n=int(kept.sum()),
         unit=desk.unit,

@@ -182,13 +182,16 @@ class ValueJudge:
         desk, card, alike = self.desk, self.desk.primary, self.desk.alike
         placebos = alike.table(desk.placebos)
         kept = valid & np.isfinite(placebos).any(axis=1)
+        title = f"Do answers change more than by harmless words when a user is {self._name}"
         if kept.sum() < FEWEST:
+            reason = f"without repeats it needs placebos, and they gave lists on {int(kept.sum())} anchors"
+            card.skip("energy_distance", title, reason, **self._params)
             return
         own = alike.between(self.variant.id)[kept]
         rng = desk.rng("exchange", self.variant.id)
         card.add(
             "energy_distance",
-            f"Do answers change more than by harmless words when a user is {self._name}",
+            title,
             desk.mean(1.0 - own, (0.0, 1.0), card, "energy", self.variant.id),
             n=int(kept.sum()),
             unit=desk.unit,
