@@ -6,23 +6,21 @@ questions, and what one part has asked another finds in the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
-from audit.edits import Edit
 from audit.gateway import Ask
 from audit.modules.base import Context
 from audit.modules.fairness import anchors as seeds
 from audit.modules.fairness.anchors import Seed
 from audit.modules.fairness.design import Anchor, Grid, Kind, Variant, neutral
-from audit.modules.fairness.statements import Channel, article, channel_of, disclose, place, without
+from audit.modules.fairness.speaker import SLIPS, Speaker, misspelt
+from audit.modules.fairness.statements import Channel, channel_of, place, without
 from audit.modules.fairness.vocabulary import FIRST_LANGUAGE, Language, Vocabulary, fill, vocabulary
-from audit.types import TASKS, Request, Task
+from audit.types import TASKS, Task
 
 DEFAULT = ("gender", "age", "race")
 """Attributes that are asked unless others are named."""
@@ -33,8 +31,6 @@ _SIDE_PLACEBOS = 4
 _LEVELS = range(2, 13)
 """How many levels a column may have for them to be taken as the values of an attribute."""
 _FEWEST_ANCHORS = 2
-
-SLIPS = ("insertion", "deletion", "swap")
 
 
 @dataclass(frozen=True)
@@ -248,12 +244,14 @@ class Panel:
     ) -> Grid:
         values = self.values(context)
         around = self.seeds(context)
-        speaker = _Speaker(
+        speaker = Speaker(
             channel=cast(Channel, channel_of(context.info, self.channel)),
             wording=wording[0],
             words={} if self.replicate else self.words.languages[language].words,
             nothing=self.words.original_neutral if self.replicate else "",
-            translating=language != FIRST_LANGUAGE and not isinstance(self.attributes, Mapping),
+            # Values of the user's own are in the main language already.
+            translating=language != FIRST_LANGUAGE
+            and not (language == self.language and isinstance(self.attributes, Mapping)),
             names={seed.request.user.id: seed.name for seed in around},
         )
         found = [self._anchor(seed, speaker, wording[1], [*values, HABIT]) for seed in around]
@@ -273,7 +271,7 @@ class Panel:
             variants += self._slips(context, speaker, [v for v in said if v[1] == "value"], phrases[:_SIDE_PLACEBOS])
         return Grid(name, found, variants, repeats)
 
-    def _anchor(self, seed: Seed, speaker: _Speaker, asks: str, attributes: Sequence[str]) -> Anchor:
+    def _anchor(self, seed: Seed, speaker: Speaker, asks: str, attributes: Sequence[str]) -> Anchor:
         request = without(seed.request, attributes)
         if seed.name and speaker.channel is Channel.INSTRUCTION and request.task != "score":
             request = replace(request, instruction=fill(asks, k=request.k, noun=self.noun))
@@ -283,7 +281,7 @@ class Panel:
     def _slips(
         self,
         context: Context,
-        speaker: _Speaker,
+        speaker: Speaker,
         said: Sequence[tuple[str, Kind, str, str]],
         placebos: Sequence[str],
     ) -> list[Variant]:
@@ -295,70 +293,6 @@ class Panel:
                 edits = speaker.edits(attribute or HABIT, phrase, articled=self.replicate and not attribute)
                 found.append(Variant(f"typo:{slip}:{id_}", "control", edits, attribute, value))
         return found
-
-
-@dataclass(frozen=True)
-class _Speaker:
-    """Says a phrase through one channel in one wording.
-
-    Attributes:
-        channel: where it is said.
-        wording: with the places to fill.
-        words: by English phrase, the phrase of the language.
-        nothing: what stands in the phrase's place in the neutral form.
-        translating: whether a value without a word in this language is left out; else it is said as it is.
-        names: by user id, the name that the request is built around.
-    """
-
-    channel: Channel
-    wording: str
-    words: Mapping[str, str]
-    nothing: str
-    translating: bool
-    names: Mapping[str, str]
-
-    def phrase(self, value: str) -> str | None:
-        """The value in this language; None if there is no word for it."""
-        return self.words.get(value, None if self.translating else value)
-
-    def sentence(self, name: str, phrase: str = "", *, articled: bool = False) -> str:
-        """The statement of the anchor of this name."""
-        if articled:
-            phrase = f"{article(phrase)} {phrase}"
-        return fill(self.wording, phrase or self.nothing, anchor=name)
-
-    def edits(self, attribute: str, phrase: str, *, articled: bool) -> Callable[[Request], Sequence[Edit]]:
-        """From an anchor's request to one that says the phrase."""
-
-        def edit(request: Request) -> Sequence[Edit]:
-            name = self.names.get(request.user.id, "")
-            before, after = self.sentence(name), self.sentence(name, phrase, articled=articled)
-            return disclose(request, self.channel, before, after, attribute, phrase)
-
-        return edit
-
-
-def misspelt(phrase: str, slip: str, rng: np.random.Generator) -> str:
-    """A phrase with one slip of the pen in its longest word, never at the word's first letter.
-
-    Args:
-        phrase: one or more words.
-        slip: `insertion` doubles a letter, `deletion` leaves one out, `swap` exchanges two neighbours that differ.
-        rng: chooses the place.
-    """
-    word = max(phrase.split(), key=len)
-    if len(word) < 3:
-        return phrase + phrase[-1]
-    places = list(range(1, len(word) - 1))
-    if slip == "swap":
-        places = [i for i in places if word[i] != word[i + 1]] or places
-    at = places[int(rng.integers(len(places)))]
-    changed = {
-        "insertion": word[: at + 1] + word[at:],
-        "deletion": word[:at] + word[at + 1 :],
-        "swap": word[:at] + word[at + 1] + word[at] + word[at + 2 :],
-    }[slip]
-    return phrase.replace(word, changed, 1)
 
 
 def _check_count(name: str, value: object, least: int) -> None:

@@ -10,7 +10,8 @@ import pytest
 from fairness_world import a_context
 from helpers import Scripted
 
-from audit.modules.fairness.panel import Panel, misspelt
+from audit.modules.fairness.panel import Panel
+from audit.modules.fairness.speaker import misspelt
 from audit.modules.fairness.vocabulary import fill, vocabulary
 from audit.target import Input
 from audit.types import Request
@@ -118,6 +119,15 @@ def test_other_words_and_languages_keep_the_variants(tmp_path: Path) -> None:
         assert sum(v.kind == "placebo" for v in grid.variants) == 4
         assert grid.requests["neutral"][0].user.note != first.requests["neutral"][0].user.note
     assert german.requests["gender=female"][0].user.note == "Ich bin eine weibliche Person, die diesen Dienst nutzt."
+
+
+def test_values_of_ones_own_are_in_the_main_language(tmp_path: Path) -> None:
+    context = a_context(target(Input.NOTE), tmp_path)
+    values = {"care": ["sorgende"], "gender": ["female"]}
+    own = Panel(values, language="de", languages=["en"])
+    assert own.grid(context).requests["care=sorgende"][0].user.note.startswith("Ich bin eine sorgende Person")
+    german = Panel(values, languages=["de"]).translations(context)["de"]
+    assert [v.id for v in german.variants if v.kind == "value"] == ["gender=female"], "the other has no translation"
 
 
 def test_every_shipped_phrase_is_translated() -> None:
