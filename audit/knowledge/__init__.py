@@ -1,0 +1,25 @@
+"""Knowledge base: the catalogue and the user's own documents, retrieved by key, by words and by meaning."""
+
+from __future__ import annotations
+
+from audit.knowledge.base import KnowledgeBase
+from audit.knowledge.document import Document, item_document
+from audit.knowledge.encoder import Encoder, SentenceEncoder
+from audit.knowledge.evaluation import Evaluation, RetrievalScore, evaluate
+from audit.knowledge.fusion import Hit, fuse
+from audit.knowledge.readers import Reading, read_documents
+
+__all__ = [
+    "Document",
+    "Encoder",
+    "Evaluation",
+    "Hit",
+    "KnowledgeBase",
+    "Reading",
+    "RetrievalScore",
+    "SentenceEncoder",
+    "evaluate",
+    "fuse",
+    "item_document",
+    "read_documents",
+]
