@@ -137,11 +137,11 @@ class Desk:
 
     def not_confirmed(self, effect: Floats, signs: Sequence[bool]) -> list[str]:
         """Why an effect per anchor, NaN where unknown, is not confirmed by held-out anchors or in other words."""
-        return self.not_held_out(effect) + self.not_reworded(signs)
+        return self.not_held_out(effect) + (self.not_reworded(signs) if _claimed(effect) else [])
 
     def not_held_out(self, effect: Floats) -> list[str]:
         """Why an effect per anchor is not confirmed by a half of the anchors."""
-        for half in self.halves:
+        for half in self.halves if _claimed(effect) else ():
             known = effect[half & np.isfinite(effect)]
             if not len(known) or known.mean() <= 0:
                 return ["it does not have the same sign on both halves of the anchors"]
@@ -191,6 +191,11 @@ class Desk:
         if valid.mean() >= 0.5:
             return []
         return [f"only {int(valid.sum())} of {len(valid)} anchors gave lists with and without the value"]
+
+
+def _claimed(effect: Floats) -> bool:
+    """Whether there is an effect above 0 at all; where nothing is claimed, nothing needs to be confirmed."""
+    return bool(np.isfinite(effect).any() and np.nanmean(effect) > 0)
 
 
 def say(*notes: str) -> str:
