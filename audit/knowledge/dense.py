@@ -20,6 +20,7 @@ import numpy as np
 
 from audit.errors import DataError
 from audit.knowledge.encoder import Encoder, FloatMatrix, encoded
+from audit.text import count
 
 FORMAT = 1
 _HEAD = "knowledge.json"
@@ -88,7 +89,7 @@ class Dense:
         if stored is not None and stored.catalog != catalog:
             notes.append(
                 f"the catalogue is not the one that the index in {folder} was made for; it was made anew: "
-                f"{len(missing)} texts embedded, {len(set(keys)) - len(missing)} were the same"
+                f"{count(len(missing), 'text')} embedded, {len(set(keys)) - len(missing)} were the same"
             )
         index = cls(vectors, encoder.size, len(missing), tuple(notes))
         if folder is not None:
