@@ -183,7 +183,7 @@ def _pages(path: Path, name: str) -> Iterator[Document]:
     import logging
 
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
+    from pypdf.errors import DependencyError, PyPdfError
 
     # It logs every blemish that it mends; what it cannot read is an exception all the same.
     logging.getLogger("pypdf").setLevel(logging.ERROR)
@@ -195,7 +195,18 @@ def _pages(path: Path, name: str) -> Iterator[Document]:
         title = _clean(str((reader.metadata.title if reader.metadata else None) or "")) or Path(name).stem
     except DataError:
         raise
-    except (PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except DependencyError:  # a lock that pypdf opens only with further packages
+        raise DataError(f"{path}: the PDF is encrypted; save a copy without encryption") from None
+    except (
+        PyPdfError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         # A damaged PDF breaks its parser in all these ways.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: cannot be read as PDF ({reason}); save it anew") from None
