@@ -27,6 +27,15 @@ from audit.stats.discrimination import (
     uauc_interval,
 )
 from audit.stats.equivalence import Equivalence, equivalence
+from audit.stats.groups import (
+    GroupSpread,
+    adjusted_difference,
+    group_difference,
+    group_difference_test,
+    group_spread_test,
+    minimum_detectable_group_difference,
+    shrunken,
+)
 from audit.stats.impact import (
     FOUR_FIFTHS,
     detectable_ratio,
@@ -66,6 +75,7 @@ __all__ = [
     "FOUR_FIFTHS",
     "PRIOR_STRENGTH",
     "Equivalence",
+    "GroupSpread",
     "Interval",
     "Look",
     "NamePairs",
@@ -74,6 +84,7 @@ __all__ = [
     "RunComparison",
     "Spread",
     "Threshold",
+    "adjusted_difference",
     "association_interval",
     "association_values",
     "attainable_name_p",
@@ -97,7 +108,10 @@ __all__ = [
     "gini",
     "gini_rows",
     "gini_unit_values",
+    "group_difference",
+    "group_difference_test",
     "group_gap",
+    "group_spread_test",
     "holm",
     "impact_ratio",
     "informative_prior",
@@ -110,6 +124,7 @@ __all__ = [
     "mean_test",
     "mean_tests",
     "minimum_detectable_difference",
+    "minimum_detectable_group_difference",
     "minimum_detectable_rate_difference",
     "n_per_group_for_ratio",
     "n_to_settle",
@@ -126,6 +141,7 @@ __all__ = [
     "relative_drop",
     "required_n_mean",
     "required_n_rate",
+    "shrunken",
     "spread_of",
     "spread_test",
     "threshold_at_fpr",
