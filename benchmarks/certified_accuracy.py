@@ -62,10 +62,10 @@ _ALL: Mapping[str, Any] = {"mode": "exact"}
 SETTINGS = (
     Setting("bare", 60, None),
     Setting("remove, k = 1", 60, {**_ALL, "kept": 1}),
-    Setting("remove, k = 2", 40, {**_ALL, "kept": 2}),
-    Setting("remove, k = 3", 20, {**_ALL, "kept": 3}),
-    Setting("remove, k = 5", 6, {**_ALL, "kept": 5}),
-    Setting("fill by co-occurrence, k = 2", 20, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "cooccurrence"}),
+    Setting("remove, k = 2", 60, {**_ALL, "kept": 2}),
+    Setting("remove, k = 3", 60, {**_ALL, "kept": 3}),
+    Setting("remove, k = 5", 20, {**_ALL, "kept": 5}),
+    Setting("fill by co-occurrence, k = 2", 60, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "cooccurrence"}),
     Setting(
         "fill by the target's model, k = 2", 8, {**_ALL, "kept": 2, "denoise": "fill", "fill_by": "language-model"}
     ),
