@@ -112,5 +112,8 @@ class Rung(Protocol):
     name: RungName
 
     def rule(self, claims: list[Claim], facts: Facts) -> list[Ruling | None]:
-        """One ruling per claim, in order; None where this way cannot decide."""
+        """One ruling per claim, in order; None where this way cannot decide.
+
+        A ruling whose `rung` is None decides nothing either: its note says why, and the next rung may try.
+        """
         ...
