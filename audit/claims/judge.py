@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -57,12 +58,14 @@ class JudgeRung:
         target: the judge. It is asked outside the gateway, so `counts` is the record of its calls.
         own: whether the judge is the audited model itself, which every ruling then says.
         attempts: how often a call that may succeed later is made.
+        wait_s: seconds before the second attempt, doubled each time, unless the service says how long.
         counts: see `JudgeCounts`.
     """
 
     target: Recommender
     own: bool = False
     attempts: int = 3
+    wait_s: float = 1.0
     counts: JudgeCounts = field(default_factory=JudgeCounts)
     name: RungName = "judge"
     _known: dict[str, str | None] = field(default_factory=dict, repr=False)
@@ -123,9 +126,10 @@ class JudgeRung:
             self.counts.calls += 1
             try:
                 answers = self.target.recommend([request])
-            except TargetUnavailable:
+            except TargetUnavailable as error:
                 if attempt + 1 == self.attempts:
                     raise
+                time.sleep(error.retry_after or self.wait_s * 2**attempt)
                 continue
             if len(answers) != 1:
                 raise RecAuditError(f"judge: the target gave {len(answers)} answers to one request; it must give one")

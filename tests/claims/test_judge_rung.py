@@ -81,7 +81,7 @@ def test_a_judge_that_is_away_is_asked_again_and_then_said():
         raise TargetUnavailable("away")
 
     with pytest.raises(TargetUnavailable):
-        judge(away).rule([CLAIM], FACTS)
+        judge(away, wait_s=0.0).rule([CLAIM], FACTS)
     assert len(calls) == 3
 
 
