@@ -68,6 +68,7 @@ from audit.stats.sample_sizes import (
 )
 from audit.stats.sequential import Look, looks
 from audit.stats.significance import benjamini_hochberg, holm, mcnemar_exact, paired_permutation
+from audit.stats.taste import jensen_shannon, miscalibration
 from audit.stats.thresholds import Threshold, threshold_at_fpr
 from audit.stats.unit_values import jackknife_interval, mean_test, mean_tests, unit_values
 
@@ -116,6 +117,7 @@ __all__ = [
     "impact_ratio",
     "informative_prior",
     "jackknife_interval",
+    "jensen_shannon",
     "log_odds",
     "log_odds_z",
     "looks",
@@ -126,6 +128,7 @@ __all__ = [
     "minimum_detectable_difference",
     "minimum_detectable_group_difference",
     "minimum_detectable_rate_difference",
+    "miscalibration",
     "n_per_group_for_ratio",
     "n_to_settle",
     "paired_auc_difference",

@@ -41,6 +41,7 @@ INFO = ModuleInfo(
         "group_quality",
         "quality_gap",
         "quality_spread",
+        "disclosure_effect",
         "calibration_gap",
         "group_calibration",
         # Providers and items.
