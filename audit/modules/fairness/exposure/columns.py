@@ -48,10 +48,20 @@ class Column:
         return result
 
 
+GENRES = ("genres", "genre", "categories", "category")
+"""Names under which catalogues have what kind of thing an item is, the usual one first."""
+
+
+def genre_column(catalog: Catalog) -> str | None:
+    """The column that says what kind of thing an item is; None if the catalogue has none."""
+    known = {key for item in catalog.items_in_order for key in item.attributes}
+    return next((name for name in GENRES if name in known), None)
+
+
 def default_columns(catalog: Catalog) -> tuple[str, ...]:
-    """`genres` if the catalogue has them, and popularity."""
-    known = any("genres" in item.attributes for item in catalog.items_in_order)
-    return ("genres", POPULARITY) if known else (POPULARITY,)
+    """Genres if the catalogue has them, and popularity."""
+    genres = genre_column(catalog)
+    return (POPULARITY,) if genres is None else (genres, POPULARITY)
 
 
 def check_columns(catalog: Catalog, names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.fairness.cards import cards, decided
+from audit.modules.fairness.exposure.columns import genre_column
 from audit.modules.fairness.groups import calibration, gaps
 from audit.modules.fairness.groups.desk import MEASURES, Desk, Measure, served
 from audit.modules.fairness.groups.disclosure import Disclosure, disclosures
@@ -32,7 +33,8 @@ class Groups:
         measures: `ndcg`, `hr`, `recall` for rankings, `right`, `uauc` for scores; the first is decided on. None for
             NDCG and hit rate, or right decisions and AUC within users.
         against: what a group is compared with: all `others`, or one group by name.
-        column: of the items whose values tastes are made of; lists are held against histories by it.
+        column: of the items whose values tastes are made of; lists are held against histories by it. None for the
+            catalogue's genres.
         disclose: whether to ask again with the user's true value stated, which costs two more questions per user and
             column.
         phrases: what is said for a value, where the value itself does not say it.
@@ -44,7 +46,7 @@ class Groups:
     smallest: int = 30
     measures: Sequence[Measure] | None = None
     against: str = "others"
-    column: str = "genres"
+    column: str | None = None
     disclose: bool = False
     phrases: Mapping[str, str] = field(default_factory=dict)
     channel: str | None = None
@@ -120,10 +122,10 @@ class Groups:
             return
         if desk.context.task == "score":
             calibration.score_gaps(desk, found, score_outcomes(desk.context.cases, answers))
-        elif any(self.column in item.attributes for item in desk.context.dataset.catalog.items_in_order):
-            divergence, floors = calibration.tastes(desk, answers, self.column)
+        elif (column := self.column or genre_column(desk.context.dataset.catalog)) is not None:
+            divergence, floors = calibration.tastes(desk, answers, column)
             if np.isfinite(divergence).any():
-                calibration.taste_gaps(desk, found, divergence, floors, self.column)
+                calibration.taste_gaps(desk, found, divergence, floors, column)
 
     def _measures(self, context: Context) -> tuple[Measure, ...]:
         return tuple(self.measures) if self.measures else MEASURES[context.task][:2]

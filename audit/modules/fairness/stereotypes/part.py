@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.fairness.cards import cards, decided
+from audit.modules.fairness.exposure.columns import GENRES, genre_column
 from audit.modules.fairness.panel import DEFAULT, Panel
 from audit.modules.fairness.stereotypes import counterfactual, users
 from audit.modules.fairness.stereotypes.desk import Desk
@@ -26,7 +27,8 @@ class Stereotypes(Panel):
     With equal options it asks what the sweep asks, and finds the answers in the store.
 
     Attributes:
-        feature: the column of the items whose values are counted; None for keywords alone.
+        feature: the column of the items whose values are counted; None for keywords alone. Where a catalogue calls its
+            genres `genre`, `categories` or `category`, that column is meant too.
         keywords: words or phrases that are looked for in titles.
         arms: `counterfactual`: the same anchors under every value of an attribute. `users`: the run's users by their
             own attributes, against their histories.
@@ -65,7 +67,12 @@ class Stereotypes(Panel):
         Raises:
             ConfigError: no item has the column.
         """
-        check_column(context, self.feature)
+        column = self._column(context)
+        if column is None and self.feature == GENRES[0]:
+            if not self.keywords:
+                return "the items have no column of genres (name another with feature, or give keywords)"
+        else:
+            check_column(context, column)
         reasons = [self._lacks(arm, context) for arm in self.arms]
         return None if None in reasons else "; ".join(str(reason) for reason in reasons)
 
@@ -93,7 +100,7 @@ class Stereotypes(Panel):
                 continue
             desk = Desk(
                 context=context,
-                features=features(context, self.feature, self.keywords),
+                features=features(context, self._column(context), self.keywords),
                 card=card,
                 sheet=Sheet(context, card, output, examples),
                 examples=examples,
@@ -113,6 +120,10 @@ class Stereotypes(Panel):
         output.findings = [finding for card in used for finding in decided(card)]
         output.values = {key: value for card in used for key, value in card.values.items()}
         return output
+
+    def _column(self, context: Context) -> str | None:
+        """The column that is counted; None for keywords alone, or if the usual one is meant and there is none."""
+        return genre_column(context.dataset.catalog) if self.feature == GENRES[0] else self.feature
 
     @property
     def _names(self) -> tuple[str, ...]:
