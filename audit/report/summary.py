@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding
 from audit.policy import by_severity
-from audit.report import words
+from audit.report import fairness_remarks, words
 from audit.report.view import PARTS, RunView, named
 from audit.text import clip, count, interval, listed, number, one_line, percent, rounded_up
 
@@ -67,7 +67,7 @@ def _all(passed: int) -> str:
 
 
 def summary(view: RunView) -> list[Remark]:
-    """Three to seven remarks; a question about which nothing is known is left out, except what could not be tested."""
+    """A remark for each; a question about which nothing is known is left out, except what could not be tested."""
     findings = view.run.findings
     made = [
         ("Is it any good?", _quality(view)),
@@ -76,6 +76,9 @@ def summary(view: RunView) -> list[Remark]:
         ("Which attack hurts most?", _attacks(findings)),
         ("Can a seller lift an item?", _lifted(findings)),
         ("Which defense helps?", _defended(view)),
+        ("Is anyone treated differently?", fairness_remarks.treated(findings)),
+        ("Is anyone served worse?", fairness_remarks.served(findings)),
+        ("Who gets the exposure?", fairness_remarks.exposed(findings)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),

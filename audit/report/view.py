@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding, Verdict
 from audit.policy import Policy, by_severity
-from audit.report import words
+from audit.report import fairness_words, words
 from audit.report.defenses import METRICS as OF_DEFENSES
 from audit.report.defenses import DefenseView, defense_view
 
@@ -240,13 +240,18 @@ _PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cos
 
 
 def _place(key: str) -> int:
-    kind = key.split(":")[0]
+    kind, _, name = key.partition(":")
+    if kind == "part":
+        part = name.partition(":")[0]
+        return fairness_words.ORDER.index(part) if part in fairness_words.ORDER else len(fairness_words.ORDER)
     return _PLACES.index(kind) if kind in _PLACES else len(_PLACES)
 
 
 def section(finding: Finding) -> tuple[str, str, str]:
     """Which group a finding belongs to: its key, the group's title, and a hint for reading it."""
     p = finding.params
+    if finding.module == "fairness":
+        return fairness_words.section(finding)
     if finding.metric in OF_DEFENSES:
         name = str(p.get("defense") or "")
         return f"defense:{name}", f"Behind {name}" if name else "Without a defense, under the same attacks", ""

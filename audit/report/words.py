@@ -7,6 +7,7 @@ from functools import cache
 from audit import registry
 from audit.errors import RecAuditError
 from audit.findings import Finding, Verdict
+from audit.report import fairness_words
 
 VERDICT_WORDS: dict[Verdict | None, str] = {
     "fail": "fail",
@@ -149,6 +150,8 @@ _FRAMEWORKS = {
     "eu-ai-act": "EU AI Act",
     "nist-ai-rmf": "NIST AI RMF",
     "mitre-atlas": "MITRE ATLAS",
+    "eu-dsa": "EU Digital Services Act",
+    "us-cfr": "US Code of Federal Regulations",
 }
 
 
@@ -159,12 +162,12 @@ def is_rate(metric: str) -> bool:
 
 def meaning(finding: Finding) -> str:
     """What the quantity means; its title where nothing is known about it."""
-    return _MEANINGS.get(finding.metric, finding.title)
+    return _MEANINGS.get(finding.metric) or fairness_words.MEANINGS.get(finding.metric, finding.title)
 
 
 def short(metric: str) -> str:
     """A column head for a metric."""
-    return _SHORT.get(metric, metric.replace("_", " ").capitalize())
+    return _SHORT.get(metric) or fairness_words.SHORT.get(metric, metric.replace("_", " ").capitalize())
 
 
 def control(tag: str) -> str:
