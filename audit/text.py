@@ -32,6 +32,15 @@ def _shown(character: str) -> str:
     return character
 
 
+_VOWEL_SOUND = re.compile(r"^(?:[aeio]|u(?!ni(?!n|m)|s[aeu]|r[aeiou]|k|t[aeiou])|hon[eo]|hour|heir)", re.IGNORECASE)
+_CONSONANT_SOUND = re.compile(r"^(?:eu|ew|one\b|once\b|ouija)", re.IGNORECASE)
+
+
+def article(word: str) -> str:
+    """`a` or `an`, by the sound that a word begins with."""
+    return "an" if _VOWEL_SOUND.match(word) and not _CONSONANT_SOUND.match(word) else "a"
+
+
 def one_line(text: object) -> str:
     """As `visible`, with all white space folded into single spaces."""
     return " ".join(visible(text).split())

@@ -25,7 +25,7 @@ from audit.types import Answer, Catalog, Event, Item, Ranked, Request, Task, Use
 BRING_A_MODEL = {"adversarial-training", "dpo", "paraphrase", "perplexity-filter"}
 """Defenses that cannot be built without a language model or trained weights."""
 
-EVERYTHING = frozenset({Input.INSTRUCTION, Input.HISTORY, Input.ITEM_TEXT, Input.NOTE, Input.PASSAGES, Input.TURNS})
+EVERYTHING = frozenset(Input) - {Input.IMAGES}
 TASKS: tuple[Task, ...] = ("rank", "score")
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit.edits import Edit
-from audit.modules.fairness.statements import Channel, article, disclose
+from audit.modules.fairness.statements import Channel, disclose
 from audit.modules.fairness.vocabulary import fill
+from audit.text import article
 from audit.types import Request
 
 SLIPS = ("insertion", "deletion", "swap")

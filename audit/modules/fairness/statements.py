@@ -7,7 +7,6 @@ a placebo, or a misspelt value; everything else stays the same to the letter.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,10 +14,8 @@ from enum import StrEnum
 from audit.edits import Edit, SetAttribute, TextEdit, apply, read_text
 from audit.errors import ConfigError, nearest
 from audit.target import Input, TargetInfo
+from audit.text import article
 from audit.types import Request
-
-_VOWEL_SOUND = re.compile(r"^(?:[aeio]|u(?!ni(?!n|m)|s[aeu]|r[aeiou]|k|t[aeiou])|hon[eo]|hour|heir)", re.IGNORECASE)
-_CONSONANT_SOUND = re.compile(r"^(?:eu|ew|one\b|once\b|ouija)", re.IGNORECASE)
 
 
 class Channel(StrEnum):
@@ -52,11 +49,6 @@ def channel_of(info: TargetInfo, wanted: str | None = None) -> Channel | None:
     if wanted is not None and wanted not in list(Channel):
         raise ConfigError(f"modules.fairness: channel: {wanted!r} is unknown; {nearest(wanted, list(Channel))}")
     return next((c for c in Channel if _READ_BY[c] in info.honours and wanted in (None, c)), None)
-
-
-def article(word: str) -> str:
-    """`a` or `an`, by the sound that a word begins with."""
-    return "an" if _VOWEL_SOUND.match(word) and not _CONSONANT_SOUND.match(word) else "a"
 
 
 @dataclass(frozen=True)

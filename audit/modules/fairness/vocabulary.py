@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from audit.modules.fairness.statements import article
+from audit.text import article
 
 _SLOT = re.compile(r"\{(a|value|anchor|k|noun)\}")
 FIRST_LANGUAGE = "en"

@@ -6,8 +6,9 @@ import pytest
 
 from audit.edits import SetAttribute, apply
 from audit.errors import ConfigError
-from audit.modules.fairness.statements import Channel, Statement, article, channel_of, disclose, place, without
+from audit.modules.fairness.statements import Channel, Statement, channel_of, disclose, place, without
 from audit.target import Input, TargetInfo
+from audit.text import article
 from audit.types import Request, User
 
 

@@ -1,0 +1,156 @@
+"""FA*IR: in every prefix of a list at least as many protected items as chance would put there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from audit.defense import DefenseInfo
+from audit.edits import Zone
+from audit.errors import ConfigError
+from audit.target import Recommender
+from audit.types import Catalog, Ranked, Request
+from defenses.fairness.rerank import MISSING, Reranked, check_depth, column_of, groups_of
+
+_WHERE = "defenses.fa-star-ir"
+
+
+@lru_cache(maxsize=256)
+def required(k: int, p: float, alpha: float) -> tuple[int, ...]:
+    """How many protected items every prefix of length 1 to k must hold: the α-quantile of Binomial(length, p).
+
+    Zehlike et al., CIKM 2017 (arXiv 1706.06368), definition 3.
+    """
+    from scipy.stats import binom
+
+    return tuple(int(binom.ppf(alpha, length, p)) for length in range(1, k + 1))
+
+
+@lru_cache(maxsize=256)
+def failure(k: int, p: float, alpha: float) -> float:
+    """The chance that a fair list of length k, drawn by coins of p, fails the test in some prefix (their section 4.2).
+
+    Counted exactly: the distribution of protected items over those lists that passed every prefix so far.
+    """
+    needed = required(k, p, alpha)
+    alive = {0: 1.0}
+    for minimum in needed:
+        after: dict[int, float] = {}
+        for count, chance in alive.items():
+            for more, share in ((1, p), (0, 1.0 - p)):
+                if count + more >= minimum:
+                    after[count + more] = after.get(count + more, 0.0) + chance * share
+        alive = after
+    return 1.0 - sum(alive.values())
+
+
+@lru_cache(maxsize=256)
+def adjusted(k: int, p: float, alpha: float) -> float:
+    """The α per prefix at which a fair list fails with chance α at most, over all prefixes together."""
+    if failure(k, p, alpha) <= alpha:
+        return alpha
+    low, high = 0.0, alpha
+    for _ in range(40):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if failure(k, p, middle) <= alpha else (low, middle)
+    return low
+
+
+class FaStarIr:
+    """Gives protected items a place in every prefix, and otherwise keeps the target's order.
+
+    Args:
+        catalog: the items.
+        column: of the items; None for the catalogue's genres.
+        protected: values of the column whose items are protected.
+        share: p, the share of protected items that a fair list is drawn with; None for their share of the catalogue.
+        alpha: chance of a fair list to be corrected, over all prefixes together.
+        depth: how many times as long a list the target is asked for.
+
+    Raises:
+        ConfigError: an option that cannot be used.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        column: str | None = None,
+        protected: Sequence[str] = (),
+        share: float | None = None,
+        alpha: float = 0.1,
+        depth: int = 3,
+    ) -> None:
+        if share is not None and not 0.0 < share < 1.0:
+            raise ConfigError(f"{_WHERE}.share: {share} must be between 0 and 1")
+        if not 0.0 < alpha < 1.0:
+            raise ConfigError(f"{_WHERE}.alpha: {alpha} must be between 0 and 1")
+        if isinstance(protected, str):
+            raise ConfigError(f"{_WHERE}.protected: {protected!r} must be a list of values")
+        check_depth(depth, _WHERE)
+        self.catalog = catalog
+        self.column = column_of(catalog, column, _WHERE)
+        known = sorted({group for item in catalog.items_in_order for group in groups_of(item, self.column)})
+        for name in protected:
+            if name not in known:
+                raise ConfigError(f"{_WHERE}.protected: {name!r} is no {self.column} of the items")
+        # Without a name the rarest group is meant: it is the one that lists forget first.
+        rarest = sorted(known, key=lambda g: (sum(g in groups_of(i, self.column) for i in catalog.items_in_order), g))
+        self.protected = frozenset(protected or rarest[:1])
+        self.share = share if share is not None else self._share()
+        self.alpha = alpha
+        self.depth = depth
+
+    def _share(self) -> float:
+        items = self.catalog.items_in_order
+        held = sum(bool(self.protected & set(groups_of(item, self.column))) for item in items)
+        return min(max(held / len(items), 0.01), 0.99)
+
+    @property
+    def info(self) -> DefenseInfo:
+        """The declaration."""
+        return DefenseInfo(
+            id="fa-star-ir",
+            title=f"FA*IR for {', '.join(sorted(self.protected))}",
+            why="No prefix of a list has fewer items of a group than chance would give it.",
+            reference="Zehlike et al., CIKM 2017 (arXiv 1706.06368)",
+            family="output",
+            guards=frozenset({Zone.PLATFORM}),
+            tasks=("rank",),
+            missing="" if self.column else MISSING,
+            limits="Groups that are not named; protected items that the longer list does not hold; and quality, where "
+            "protected items are the worse ones.",
+            controls=("eu-ai-act:2024:art10",),
+        )
+
+    def protect(self, target: Recommender) -> FairPrefixes:
+        """The target, with its prefixes kept fair."""
+        return FairPrefixes(target, self)
+
+
+class FairPrefixes(Reranked):
+    """A target whose prefixes hold enough protected items."""
+
+    def __init__(self, target: Recommender, defense: FaStarIr) -> None:
+        options = {
+            "column": defense.column,
+            "protected": sorted(defense.protected),
+            "share": defense.share,
+            "alpha": defense.alpha,
+        }
+        super().__init__(target, defense.info, options, defense.catalog, defense.depth)
+        self._defense = defense
+
+    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> list[int]:
+        """Place by place the best entry, unless the prefix would then hold too few: then the best protected one."""
+        d = self._defense
+        k = min(request.k, len(entries))
+        needed = required(k, d.share, adjusted(k, d.share, d.alpha))
+        inside = [bool(d.protected & set(groups_of(self.item(request, e), d.column))) for e in entries]
+        waiting, order, held = list(range(len(entries))), [], 0
+        for minimum in needed:
+            short = held < minimum
+            at = next((n for n, i in enumerate(waiting) if inside[i]), 0) if short else 0
+            order.append(waiting.pop(at))
+            held += inside[order[-1]]
+        return order
