@@ -254,8 +254,8 @@ class FairReduction(_Fair):
             LogisticRegression(), goals[self.goal](difference_bound=self.slack), max_iter=50
         )
         with warnings.catch_warnings():
-            # fairlearn 0.15 writes into Series in a way that pandas will drop with its version 4, which we stay below.
-            warnings.filterwarnings("ignore", message="Setting a value on a Series via .at")
+            # fairlearn 0.15 writes into Series in ways that pandas will drop with its version 4, which we stay below.
+            warnings.simplefilter("ignore", DeprecationWarning)
             rule.fit(_features(scores), labels, sensitive_features=groups)
         return Balanced(target, self, {"goal": self.goal, "slack": self.slack}, rule)
 
