@@ -57,7 +57,12 @@ def served(findings: Sequence[Finding]) -> str:
     if worst.verdict == "fail":
         return _sentences([f"Yes. {shown}", f"In numbers: {one_line(worst.note)}"])
     visible = max((f.mde for f in judged if f.mde is not None), default=None)
-    parts = [f"None of {count(len(judged), 'group')} is shown to be served worse than the others"]
+    judged_groups = count(len(judged), "group")
+    parts = [
+        "The one group that could be judged is not shown to be served worse than the others"
+        if len(judged) == 1
+        else f"None of {judged_groups} is shown to be served worse than the others"
+    ]
     parts.append(f"The largest gap: {shown}")
     if visible is not None:
         parts.append(f"With so few users a gap below {number(visible)} could go unseen")

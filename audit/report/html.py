@@ -97,6 +97,7 @@ def _environment() -> Environment:
         control=words.control,
         count=text.count,
         curves=plots.curves,
+        forest=plots.forest,
         css=lambda verdict: (verdict or "measured").replace("_", "-"),
         interval=text.interval,
         limit=_limit,

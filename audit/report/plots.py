@@ -14,8 +14,9 @@ from markupsafe import Markup, escape
 
 from audit.report import words
 from audit.report.defenses import DefenseView
+from audit.report.fairness import Chart
 from audit.report.view import Curve, Row
-from audit.text import interval, number, one_line, threshold
+from audit.text import clip, interval, number, one_line, threshold
 
 WIDTH, HEIGHT, MARGIN = 260.0, 26.0, 16.0
 
@@ -206,6 +207,52 @@ def tradeoff(view: DefenseView) -> Markup:
         for title, clean, robust, _ in points
     )
     return _svg("tradeoff", height, f"{view.what} kept. {said}", parts, width=width)
+
+
+def forest(chart: Chart) -> Markup:
+    """Effects of a chart, one line each, with the band in which nothing is amiss."""
+    width, left, line, head = 640.0, 220.0, 20.0, 24.0
+    marks = [mark for _, section in chart.marks for mark in section]
+    values = [chart.middle, *(chart.band or ()), *(v for m in marks for v in m.span)]
+    values += [m.beside for m in marks if m.beside is not None]
+    scale = _span(values)
+
+    def x(value: float) -> float:
+        share = (min(max(value, scale.low), scale.high) - scale.low) / (scale.high - scale.low)
+        return left + share * (width - left - 12)
+
+    height = head + line * sum(len(section) + bool(name) for name, section in chart.marks) + 6
+    parts = []
+    if chart.band is not None:
+        low, high = (x(end) for end in chart.band)
+        parts.append(
+            f'<rect class="good" x="{low:.1f}" y="{head:g}" width="{high - low:.1f}" height="{height - head:g}"/>'
+        )
+    for tick in scale.ticks:
+        kind = "zero" if abs(tick - chart.middle) < scale.step / 1e3 else "grid"
+        parts.append(f'<line class="{kind}" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{head:g}" y2="{height:g}"/>')
+        parts.append(f'<text x="{x(tick):.1f}" y="{head - 8:g}" text-anchor="middle">{number(tick)}</text>')
+    y, said = head, []
+    for name, section in chart.marks:
+        if name:
+            parts.append(f'<text class="head" x="0" y="{y + 14:g}">{escape(clip(one_line(name), 34))}</text>')
+            y += line
+        for mark in section:
+            low, dot, high = mark.span
+            middle, f = y + line / 2, mark.finding
+            kind = (f.verdict or "measured").replace("_", "-")
+            label = escape(clip(one_line(mark.label), 30))
+            parts.append(f'<text x="{left - 10:g}" y="{middle + 4:g}" text-anchor="end">{label}</text>')
+            if mark.beside is not None:
+                parts.append(f'<circle class="beside" cx="{x(mark.beside):.1f}" cy="{middle:g}" r="4"/>')
+            parts.append(
+                f'<g class="v-{kind}"><line class="span" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{middle:g}" '
+                f'y2="{middle:g}"/>{_mark(f.verdict, x(dot), middle)}</g>'
+            )
+            verdict = words.VERDICT_WORDS[f.verdict]
+            said.append(f"{one_line(mark.label)} {number(dot)} {interval((low, high))}, {verdict}")
+            y += line
+    return _svg("curves forest", height, f"{chart.title}. {'; '.join(said)}", parts, width=width)
 
 
 def _span(values: Sequence[float]) -> Scale:

@@ -12,6 +12,7 @@ from audit.policy import Policy, by_severity
 from audit.report import fairness_words, words
 from audit.report.defenses import METRICS as OF_DEFENSES
 from audit.report.defenses import DefenseView, defense_view
+from audit.report.fairness import FairnessView, fairness_view
 
 if TYPE_CHECKING:
     from audit.run import Run
@@ -152,6 +153,7 @@ class ModuleView:
     matrix: Matrix | None
     curves: tuple[Curve, ...]
     defenses: DefenseView | None
+    fairness: FairnessView | None
     untestable: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
@@ -222,6 +224,7 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         _matrix(tested),
         _curves(tested),
         defense_view(r.finding for r in tested),
+        fairness_view(r.finding for r in rows),
         tuple(r.finding for r in rows if r.finding.verdict == "not_applicable"),
         tuple(r.finding for r in rows),
     )

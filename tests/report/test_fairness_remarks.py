@@ -88,7 +88,7 @@ def gap(estimate: float, low: float, high: float, **fields: Any) -> Finding:
 def test_gaps_are_named_with_what_they_rest_on() -> None:
     assert served([gap(0.2, 0.1, 0.3, verdict="fail")]).startswith("Yes. NDCG that F get less: 0.200 [0.100, 0.300].")
     open_gap = served([gap(0.02, -0.01, 0.06, verdict="inconclusive")])
-    assert "None of 1 group is shown" in open_gap
+    assert "The one group that could be judged is not shown" in open_gap
     assert "a gap below 0.030 could go unseen" in open_gap
     adjusted = gap(0.9, 0.8, 1.0, verdict="fail")
     assert served([replace(adjusted, params={**adjusted.params, "adjusted": True})]) == ""
