@@ -48,6 +48,7 @@ from audit.stats.impact import (
 from audit.stats.inequality import gini, gini_rows, gini_unit_values, group_gap, random_lists, reached_unit_values
 from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.label_tests import RunComparison, Spread, compare_runs, exchange_test, spread_of, spread_test
+from audit.stats.misclassification import CheckerSample, CorrectedRate, corrected_rate, rogan_gladen
 from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
@@ -75,6 +76,8 @@ from audit.stats.unit_values import jackknife_interval, mean_test, mean_tests, u
 __all__ = [
     "FOUR_FIFTHS",
     "PRIOR_STRENGTH",
+    "CheckerSample",
+    "CorrectedRate",
     "Equivalence",
     "GroupSpread",
     "Interval",
@@ -100,6 +103,7 @@ __all__ = [
     "clopper_pearson",
     "cluster_rate",
     "compare_runs",
+    "corrected_rate",
     "detectable_ratio",
     "equivalence",
     "exchange_test",
@@ -144,6 +148,7 @@ __all__ = [
     "relative_drop",
     "required_n_mean",
     "required_n_rate",
+    "rogan_gladen",
     "shrunken",
     "spread_of",
     "spread_test",
