@@ -2,63 +2,80 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from functools import cache, cached_property
-from importlib.resources import files
-from typing import Any
-
-import yaml
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 from audit.defense import DefenseInfo, Rewriting
 from audit.edits import Edit, SetAttribute, TextEdit, Zone
 from audit.errors import ConfigError
 from audit.target import Input, Recommender, describe
-from audit.text import article
-from audit.types import Request
+from audit.types import Catalog, Item, Request
+from defenses.fairness.persons import Persons, forms
 
-DEFAULT = ("gender", "sex", "age", "race", "ethnicity", "religion", "country", "continent", "nationality", "occupation")
+DEFAULT = (
+    "gender",
+    "sex",
+    "pronouns",
+    "age",
+    "race",
+    "ethnicity",
+    "religion",
+    "country",
+    "continent",
+    "nationality",
+    "occupation",
+    "physique",
+    "name",
+)
 """Attributes that are taken out of the user's data unless others are named."""
 
-_NAME = re.compile(
-    r"(?P<before>\b(?:[Mm]y name is|[Ii] am called|[Tt]his is|[Ss]igned,?)\s+)"
-    r"(?P<name>[A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+){0,3})"
-)
-_ARTICLE = re.compile(r"\b(?P<article>[Aa]n?)\s+$")
-
-
-@cache
-def _words() -> Mapping[str, Any]:
-    held: Mapping[str, Any] = yaml.safe_load(files("defenses.fairness").joinpath("words.yaml").read_text("utf-8"))
-    return held
+Where = Literal["persons", "everywhere"]
+"""Whether stated values go where they are said of a person, or wherever the words stand, tastes with them."""
 
 
 class AttributeStripping:
     """Takes sensitive attributes out of a request before the target sees it, and keeps the profile.
 
-    Out go the named attributes of the user; in the note, the instruction and earlier turns of the user, words that
-    state such a value (“a female fan” becomes “a fan”), names after “my name is”, and gendered pronouns and nouns,
-    which become neutral ones. Ages in numbers (“34-year-old”, “aged 34”) go too. What was done is a list of edits.
+    Out go the named attributes of the user; in the note, the instruction and earlier turns of the user, values said of
+    a person (“a female fan” becomes “a fan”, “I am Black” “I am a person”), names after “my name is” and the like, and
+    gendered pronouns and nouns, which become neutral ones. What was done is a list of edits. Titles of items stay as
+    they are, and so do words that name a taste: “French films”, “a female lead”.
 
     The explicit channel is closed by this, and no other: a history can tell a group as well as a word does.
 
     Args:
+        catalog: whose titles are left alone, beside those of the request; None for those of the request only.
         attributes: of the user's data that are taken out.
-        words: further words or phrases to take out of texts.
+        words: further words or phrases to take out of texts, wherever they stand.
         texts: whether texts are touched at all.
+        where: see `Where`.
 
     Raises:
         ConfigError: an option that cannot be used.
     """
 
-    def __init__(self, *, attributes: Sequence[str] = DEFAULT, words: Sequence[str] = (), texts: bool = True) -> None:
+    def __init__(
+        self,
+        catalog: Catalog | None = None,
+        *,
+        attributes: Sequence[str] = DEFAULT,
+        words: Sequence[str] = (),
+        texts: bool = True,
+        where: Where = "persons",
+    ) -> None:
         if isinstance(attributes, str) or isinstance(words, str):
             raise ConfigError("defenses.attribute-stripping: attributes and words are lists")
         if not all(word.strip() for word in words):
             raise ConfigError("defenses.attribute-stripping.words: one of them is empty")
+        if where not in get_args(Where):
+            raise ConfigError(
+                f"defenses.attribute-stripping.where: {where!r} must be one of {', '.join(get_args(Where))}"
+            )
+        self.catalog = catalog
         self.attributes = tuple(attributes)
         self.words = tuple(words)
         self.texts = texts
+        self.where: Where = where
 
     @property
     def info(self) -> DefenseInfo:
@@ -84,10 +101,18 @@ class Stripped(Rewriting):
     """A target that is not told who asks."""
 
     def __init__(self, target: Recommender, defense: AttributeStripping) -> None:
-        options = {"attributes": defense.attributes, "words": defense.words, "texts": defense.texts}
-        super().__init__(target, defense.info, {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()})
+        options = {
+            "attributes": list(defense.attributes),
+            "words": list(defense.words),
+            "texts": defense.texts,
+            "where": defense.where,
+            "catalog": None if defense.catalog is None else defense.catalog.digest,
+        }
+        super().__init__(target, defense.info, options)
         self._defense = defense
         self._own = describe(target).instructions
+        self._persons = Persons(defense.words, everywhere=defense.where == "everywhere")
+        self._titles = self._mentioned(() if defense.catalog is None else defense.catalog.items_in_order)
 
     def edits(self, requests: Sequence[Request]) -> Sequence[Sequence[Edit]]:
         """What is taken out, last places first, so that each edit finds its text as it was."""
@@ -99,59 +124,20 @@ class Stripped(Rewriting):
         ]
         if not self._defense.texts:
             return edits
+        titles = self._titles | self._mentioned(
+            [*(event.item for event in request.user.history), *(request.candidates or ())]
+        )
         texts = {"note": request.user.note, "instruction": request.instruction}
         texts |= {f"turns[{i}]": turn.text for i, turn in enumerate(request.turns) if turn.role == "user"}
         for field, text in texts.items():
             # The owner's own wording is not somebody's statement about themselves.
-            kept = self._own.get(request.task, "") if field == "instruction" else ""
+            own = self._own.get(request.task, "") if field == "instruction" else ""
+            kept = titles | {own} if own else titles
             edits += [
-                TextEdit(field, start, end, new) for start, end, new in sorted(self._changes(text, kept), reverse=True)
+                TextEdit(field, start, end, new) for start, end, new in reversed(self._persons.changes(text, kept))
             ]
         return edits
 
-    def _changes(self, text: str, kept: str) -> list[tuple[int, int, str]]:
-        at = text.find(kept) if kept else -1
-        own = range(at, at + len(kept)) if at >= 0 else range(0)
-        found: list[tuple[int, int, str]] = []
-        for match in self._pattern.finditer(text):
-            if match.start() in own:
-                continue
-            word = match[0]
-            new = self._neutral.get(word.casefold())
-            if new is not None:
-                found.append((*match.span(), new.capitalize() if word[0].isupper() else new))
-                continue
-            found.append(_taken_out(text, *match.span()))
-        for match in _NAME.finditer(text):
-            if match.start() not in own:
-                found.append((*match.span("name"), "withheld"))
-        # A name may hold a word of the list: the longer change wins.
-        found.sort(key=lambda c: (c[0], -c[1]))
-        apart: list[tuple[int, int, str]] = []
-        for change in found:
-            if not apart or change[0] >= apart[-1][1]:
-                apart.append(change)
-        return apart
-
-    @cached_property
-    def _neutral(self) -> Mapping[str, str]:
-        return {**_words()["pronouns"], **_words()["persons"]}
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        values = [word for words in _words()["values"].values() for word in words]
-        listed = sorted({*values, *self._neutral, *self._defense.words}, key=len, reverse=True)
-        ages = r"\d{1,3}[- ]years?[- ]old|aged \d{1,3}"
-        return re.compile(rf"(?<![\w-])(?:{ages}|{'|'.join(map(re.escape, listed))})(?![\w-])", re.IGNORECASE)
-
-
-def _taken_out(text: str, start: int, end: int) -> tuple[int, int, str]:
-    """A phrase and the blank behind it; an article before it comes to fit the next word."""
-    while end < len(text) and text[end] == " ":
-        end += 1
-    before = _ARTICLE.search(text, 0, start)
-    if before is None or end >= len(text):
-        return start, end, ""
-    fits = article(text[end:])
-    new = fits.capitalize() if before["article"][0].isupper() else fits
-    return before.start("article"), end, f"{new} "
+    def _mentioned(self, items: Sequence[Item]) -> frozenset[str]:
+        """Titles, in every form, that hold a word which would otherwise go."""
+        return frozenset(form for item in items for form in forms(item.title) if self._persons.mangles(form))

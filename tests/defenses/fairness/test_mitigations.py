@@ -33,41 +33,7 @@ def first(request: Request) -> Answer:
     return Answer(tuple(Ranked(item.id, item.title) for item in (request.candidates or ())[: request.k]))
 
 
-# Stripping ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("said", "left"),
-    [
-        ("I am a female fan of Heat.", "I am a fan of Heat."),
-        ("I am an American user of this service.", "I am a user of this service."),
-        ("I am a user of this service.", "I am a user of this service."),
-        ("My name is Emily Sullivan. Show me films.", "My name is withheld. Show me films."),
-        ("She likes her films slow, and he likes his fast.", "They likes her films slow, and they likes their fast."),
-        ("I am a 34-year-old woman.", "I am a person."),
-        ("As a Black man aged 52 I like jazz.", "As a person I like jazz."),
-        ("Films about old age, please.", "Films about age, please."),
-        ("I liked Heat and Manhattan.", "I liked Heat and Manhattan."),
-        ("An old fan and an Asian umbrella.", "A fan and an umbrella."),
-    ],
-)
-def test_who_one_is_goes_and_what_one_likes_stays(said: str, left: str) -> None:
-    made = AttributeStripping().protect(Scripted(honours=READS))
-    request = Request(User("u", (Event(Item("1", "Heat")),), {"gender": "F", "city": "Oslo"}, said))
-    (after,) = made.rewrite([request])
-    assert after.user.note == left
-    assert dict(after.user.attributes) == {"city": "Oslo"}
-    assert after.user.history == request.user.history
-    assert made.rewrite([after]) == [after], "once is enough"
-
-
-def test_the_owner_s_words_are_not_touched() -> None:
-    own = "Recommend to a young audience."
-    made = AttributeStripping().protect(Scripted(honours=READS, instructions={"rank": own}))
-    request = Request(User("u"), instruction=f"I am a young user. {own}", turns=(Turn("user", "I am a girl."),))
-    (after,) = made.rewrite([request])
-    assert after.instruction == f"I am a user. {own}"
-    assert after.turns[0].text == "I am a child."
+# Stripping: its words in test_stripped_persons.py ---------------------------------------------------------------------
 
 
 def test_a_stated_attribute_changes_nothing_behind_it(tmp_path: Path) -> None:
