@@ -10,7 +10,7 @@ from audit.edits import Zone
 from audit.errors import ConfigError
 from audit.target import Input, Recommender
 from audit.types import Catalog, Item, Ranked, Request
-from defenses.fairness.rerank import MISSING, Reranked, check_depth, column_of, groups_of
+from defenses.fairness.rerank import MISSING, Order, Reranked, check_depth, column_of, groups_of
 
 _WHERE = "defenses.calibrated"
 _SMOOTHING = 0.01
@@ -68,12 +68,12 @@ class CalibratedLists(Reranked):
         super().__init__(target, defense.info, options, defense.catalog, defense.depth)
         self._defense = defense
 
-    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> list[int]:
+    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> Order:
         """Greedily, the entry that adds most."""
         column, weight = self._defense.column, self._defense.weight
         taste = shares([event.item for event in request.user.history], column)
         if not taste:
-            return list(range(min(request.k, len(entries))))
+            return list(range(min(request.k, len(entries)))), f"the history names no {column}: the target's own order"
         items = [self.item(request, entry) for entry in entries]
         top = max(relevance)
         chosen: list[int] = []
@@ -89,7 +89,7 @@ class CalibratedLists(Reranked):
                 if gained > value + 1e-12:  # ties stay with the target's order
                     best, value = i, gained
             chosen.append(best)
-        return chosen
+        return chosen, ""
 
 
 def shares(items: Sequence[Item | None], column: str) -> Mapping[str, float]:

@@ -32,6 +32,9 @@ ThresholdGoal = Literal[
     "equalized_odds",
 ]
 ReductionGoal = Literal["demographic_parity", "equalized_odds", "true_positive_rate_parity"]
+_EDGE = 1e-9
+"""By how much a yes lies above one half at least."""
+
 _FEWEST = 20
 """Labelled decisions of a group below which nothing can be fitted for it."""
 
@@ -159,10 +162,7 @@ class FairThresholds(_Fair):
         history: int = 10,
         seed: int = 0,
     ) -> None:
-        if goal not in get_args(ThresholdGoal):
-            raise ConfigError(
-                f"defenses.{self.name}.goal: {goal!r} must be one of {', '.join(get_args(ThresholdGoal))}"
-            )
+        check_goal(self.name, goal, get_args(ThresholdGoal))
         super().__init__(dataset, attribute=attribute, users=users, targets=targets, history=history, seed=seed)
         self.goal: ThresholdGoal = goal
 
@@ -219,10 +219,7 @@ class FairReduction(_Fair):
         history: int = 10,
         seed: int = 0,
     ) -> None:
-        if goal not in get_args(ReductionGoal):
-            raise ConfigError(
-                f"defenses.{self.name}.goal: {goal!r} must be one of {', '.join(get_args(ReductionGoal))}"
-            )
+        check_goal(self.name, goal, get_args(ReductionGoal))
         if not 0.0 < slack < 1.0:
             raise ConfigError(f"defenses.{self.name}.slack: {slack} must be between 0 and 1")
         super().__init__(dataset, attribute=attribute, users=users, targets=targets, history=history, seed=seed)
@@ -286,8 +283,12 @@ class Decided(Defended):
 
     def _decided(self, request: Request, answer: Answer, draw: int) -> Answer:
         scores = [entry.score for entry in answer.ranked]
-        if answer.outcome != "ok" or not scores or any(s is None or not 0.0 <= s <= 1.0 for s in scores):
+        if answer.outcome != "ok" or request.task != "score" or not scores:
             return answer
+        if any(s is None or not 0.0 <= s <= 1.0 for s in scores):
+            # Passed on as it is, it would be read as a decision that nobody made.
+            detail = "a score is missing or lies outside 0 to 1, so nothing can be decided"
+            return Answer(outcome="refused", detail=detail, usage=answer.usage)
         # fairlearn takes an integer for its lots; which draw of which request it is decides them, and nothing else.
         seed = int(generator(self._seed, "decisions", request.digest, str(draw)).integers(2**31))
         found = self.decide(
@@ -297,7 +298,7 @@ class Decided(Defended):
             return Answer(outcome="refused", detail=found, usage=answer.usage)
         # The order within yes and within no stays the target's own.
         ranked = [
-            replace(entry, score=0.5 * float(entry.score or 0.0) + (0.5 + 1e-9 if yes else 0.0))
+            replace(entry, score=float(entry.score or 0.0) * (0.5 - _EDGE) + (0.5 + _EDGE if yes else 0.0))
             for entry, yes in zip(answer.ranked, found.tolist(), strict=True)
         ]
         return replace(answer, ranked=tuple(ranked))

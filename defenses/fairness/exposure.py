@@ -15,12 +15,12 @@ from audit.errors import ConfigError
 from audit.seeds import generator
 from audit.target import Recommender
 from audit.types import Catalog, Ranked, Request
-from defenses.fairness.rerank import MISSING, Reranked, check_depth, column_of, groups_of
+from defenses.fairness.rerank import MISSING, Order, Reranked, check_depth, column_of, groups_of
 
 Goal = Literal["parity", "merit"]
 _WHERE = "defenses.exposure-aware"
 _MOST = 60
-"""Entries that the linear programme is solved for; the rest of the longer list is left out."""
+"""Entries that the linear programme is solved for; the rest of the longer list stays behind them."""
 
 
 class ExposureAware:
@@ -98,15 +98,16 @@ class ExposedByLot(Reranked):
         super().__init__(target, defense.info, options, defense.catalog, defense.depth)
         self._defense = defense
 
-    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> list[int]:
+    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> Order:
         """One order, drawn from the distribution."""
         d, k = self._defense, request.k
         shown = entries[:_MOST]
         groups = [groups_of(self.item(request, entry), d.column) for entry in shown]
         matrix = exposure_matrix(np.array(relevance[:_MOST]), groups, k, d.goal, d.slack)
         if matrix is None:  # no distribution gives what is wanted: the target's own order is the honest answer
-            return list(range(min(k, len(entries))))
-        return lot(matrix, generator(d.seed, "exposure-aware", request.digest, str(draw)))[:k]
+            return list(range(min(k, len(entries)))), "no order of these entries has the exposure that is wanted"
+        drawn = lot(matrix, generator(d.seed, "exposure-aware", request.digest, str(draw)))
+        return [*drawn, *range(len(shown), len(entries))][:k], ""
 
 
 def exposure_matrix(

@@ -10,7 +10,7 @@ from audit.edits import Zone
 from audit.errors import ConfigError
 from audit.target import Recommender
 from audit.types import Catalog, Ranked, Request
-from defenses.fairness.rerank import MISSING, Reranked, check_depth, column_of, groups_of
+from defenses.fairness.rerank import MISSING, Order, Reranked, check_depth, column_of, groups_of
 
 _WHERE = "defenses.fa-star-ir"
 
@@ -141,16 +141,18 @@ class FairPrefixes(Reranked):
         super().__init__(target, defense.info, options, defense.catalog, defense.depth)
         self._defense = defense
 
-    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> list[int]:
+    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> Order:
         """Place by place the best entry, unless the prefix would then hold too few: then the best protected one."""
         d = self._defense
         k = min(request.k, len(entries))
         needed = required(k, d.share, adjusted(k, d.share, d.alpha))
         inside = [bool(d.protected & set(groups_of(self.item(request, e), d.column))) for e in entries]
-        waiting, order, held = list(range(len(entries))), [], 0
+        waiting, order, held, remark = list(range(len(entries))), [], 0, ""
         for minimum in needed:
             short = held < minimum
             at = next((n for n, i in enumerate(waiting) if inside[i]), 0) if short else 0
             order.append(waiting.pop(at))
             held += inside[order[-1]]
-        return order
+            if held < minimum and not remark:
+                remark = f"place {len(order)}: {held} of {minimum} protected items; the longer list holds no more"
+        return order, remark

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+
+import yaml
 
 from audit.defense import Defended, DefenseInfo
 from audit.edits import TextEdit, Zone, apply
@@ -11,26 +15,33 @@ from audit.errors import ConfigError
 from audit.target import Input, Recommender, describe
 from audit.types import Answer, Request, Turn
 
-STATEMENT = (
-    "Treat all users alike: recommend by their stated interests and history only, and never by gender, age, race, "
-    "religion, nationality, or any other trait of the person."
-)
+
+@cache
+def statements() -> Mapping[str, str]:
+    """The shipped statements by name; their sources stand beside them in `statements.yaml`."""
+    held = yaml.safe_load(files("defenses.fairness").joinpath("statements.yaml").read_text("utf-8"))
+    return {name: str(entry["text"]) for name, entry in held.items()}
 
 
 class FairnessInstruction:
     """Tells the model not to use who asks: as a system turn where the target reads turns, else before the instruction.
 
     Args:
-        statement: the words.
+        wording: a shipped statement by name: `recommender` (ours), `unbiased` or `equal-treatment` (published).
+        statement: words of one's own, in place of a shipped one.
 
     Raises:
-        ConfigError: the statement is empty.
+        ConfigError: there is no such wording, or the statement is empty.
     """
 
-    def __init__(self, *, statement: str = STATEMENT) -> None:
-        if not statement.strip():
+    def __init__(self, *, wording: str = "recommender", statement: str | None = None) -> None:
+        if wording not in statements():
+            raise ConfigError(
+                f"defenses.fairness-instruction.wording: {wording!r} must be one of {', '.join(statements())}"
+            )
+        if statement is not None and not statement.strip():
             raise ConfigError("defenses.fairness-instruction.statement: it is empty; give the words")
-        self.statement = statement
+        self.statement = statements()[wording] if statement is None else statement
 
     @property
     def info(self) -> DefenseInfo:

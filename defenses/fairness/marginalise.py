@@ -15,8 +15,8 @@ from audit.types import Answer, AttributeValue, Ranked, Request, Usage
 _OFFSET = 60
 """Of reciprocal rank fusion (Cormack, Clarke & Büttcher, SIGIR 2009)."""
 
-
 GENDERS: Mapping[str, Sequence[AttributeValue]] = MappingProxyType({"gender": ("female", "male", "non-binary")})
+"""What is asked for unless attributes are named."""
 
 
 class Marginalise:
@@ -37,9 +37,7 @@ class Marginalise:
     def __init__(
         self,
         *,
-        attributes: Mapping[str, Sequence[AttributeValue]] = MappingProxyType(
-            {"gender": ("female", "male", "non-binary")}
-        ),
+        attributes: Mapping[str, Sequence[AttributeValue]] = GENDERS,
         neutral: bool = False,
     ) -> None:
         where = "defenses.marginalise.attributes"

@@ -18,6 +18,9 @@ GENRES = ("genres", "genre", "categories", "category")
 MISSING = "the items have no column of genres; name another with column"
 """What a re-ranker lacks where no column is named and the catalogue has none of the usual ones."""
 
+Order = tuple[list[int], str]
+"""Indices of entries, best first, and a remark: empty unless something that is promised could not be kept."""
+
 
 def column_of(catalog: Catalog, column: str | None, where: str) -> str:
     """The column of the items whose values are groups; empty if none is named and the catalogue has no genres.
@@ -73,7 +76,7 @@ class Reranked(Defended, ABC):
         return held or (None if entry.item_id is None else self.catalog.get(entry.item_id))
 
     @abstractmethod
-    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> list[int]:
+    def order(self, request: Request, entries: Sequence[Ranked], relevance: Sequence[float], draw: int) -> Order:
         """Which entries are given, best first.
 
         Args:
@@ -83,7 +86,7 @@ class Reranked(Defended, ABC):
             draw: which draw of a randomised defense is meant.
 
         Returns:
-            At most k indices into the entries.
+            At most k indices into the entries, and a remark where what is promised could not be kept.
         """
 
     def _longer(self, request: Request) -> Request:
@@ -103,10 +106,11 @@ class Reranked(Defended, ABC):
             relevance = [float(s or 0.0) - low + 1e-6 for s in scores]
         else:
             relevance = [1.0 / rank for rank in range(1, len(known) + 1)]
-        order = self.order(request, known, relevance, draw) if known else []
+        order, remark = self.order(request, known, relevance, draw) if known else ([], "")
         ranked = [known[i] for i in order]
         ranked += unknown[: request.k - len(ranked)]
-        return replace(answer, ranked=tuple(replace(entry, score=None) for entry in ranked))
+        given = tuple(replace(entry, score=None) for entry in ranked)
+        return replace(answer, ranked=given, detail=remark or answer.detail)
 
 
 def check_depth(depth: int, where: str) -> None:

@@ -101,6 +101,73 @@ def test_the_reduction_needs_no_group_at_prediction() -> None:
     assert all(a.outcome == "ok" for a in made.recommend(blind))
 
 
+def accuracy(answers: list[Answer], requests: list[Request]) -> float:
+    """Share of decisions that agree with what the planted scores are made from."""
+    right = [
+        ((s or 0.0) > 0.5) is (merit > 0.5)
+        for request, answer in zip(requests, answers, strict=True)
+        for s, merit in zip(answer.scores, merits(request), strict=True)
+    ]
+    return float(np.mean(right))
+
+
+def merits(request: Request) -> list[float]:
+    rng = np.random.default_rng(int(request.user.id.encode().hex(), 16) % 2**32)
+    return [float(rng.uniform()) for _ in request.candidates or ()]
+
+
+def knows_but_is_harsh(request: Request) -> Answer:
+    """Scores that follow what an item is worth to a user, and are lower for one gender."""
+    shift = 0.3 if request.user.attributes.get("gender") == "F" else 0.0
+    given = zip(request.candidates or (), merits(request), strict=True)
+    return Answer(tuple(Ranked(item.id, item.title, max(0.0, merit - shift)) for item, merit in given))
+
+
+def test_equal_thresholds_restore_what_a_shift_took_from_one_group() -> None:
+    requests = audited()
+    bare = target(knows_but_is_harsh)
+    before = list(bare.recommend(requests))
+    after = list(FairThresholds(OTHERS, targets=6, history=8).protect(bare).recommend(requests))
+    gap = {name: yes_by_gender(found, requests) for name, found in (("before", before), ("after", after))}
+    assert gap["before"]["M"] - gap["before"]["F"] > 0.2
+    assert abs(gap["after"]["M"] - gap["after"]["F"]) < 0.15
+    assert accuracy(before, requests) > 0.8, "the bare target is right about everybody whom it does not shift"
+
+
+def test_the_reduction_narrows_the_gap_and_what_it_costs_is_seen() -> None:
+    requests = audited()
+    bare = target(knows_but_is_harsh)
+    before = list(bare.recommend(requests))
+    after = list(FairReduction(OTHERS, targets=6, history=8, slack=0.02).protect(bare).recommend(requests))
+    told, left = yes_by_gender(before, requests), yes_by_gender(after, requests)
+    assert abs(left["M"] - left["F"]) < 0.6 * (told["M"] - told["F"])
+    # All it sees is the score, so that it can balance groups only by heeding the score less.
+    assert accuracy(after, requests) < accuracy(before, requests)
+
+
+@pytest.mark.parametrize("score", [None, 1.5, -0.1])
+def test_what_cannot_be_decided_is_refused(score: float | None) -> None:
+    fitted = FairThresholds(OTHERS, targets=6, history=8).protect(target())
+
+    def odd(request: Request) -> Answer:
+        return Answer(tuple(Ranked(item.id, item.title, score) for item in request.candidates or ()))
+
+    fitted.target = target(odd)
+    (answer,) = fitted.recommend(audited()[:1])
+    assert answer.outcome != "ok"
+    assert answer.detail
+
+
+def test_decisions_stay_scores_between_nothing_and_one() -> None:
+    def sure(request: Request) -> Answer:
+        return Answer(tuple(Ranked(i.id, i.title, n % 2 / 1.0) for n, i in enumerate(request.candidates or ())))
+
+    fitted = FairThresholds(OTHERS, targets=6, history=8).protect(target())
+    fitted.target = target(sure)
+    for answer in fitted.recommend(audited()[:20]):
+        assert all(s is not None and 0.0 <= s <= 1.0 for s in answer.scores)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -22,7 +22,7 @@ from audit.types import Answer, Catalog, Event, Item, Ranked, Request, Turn, Use
 from defenses.fairness.calibrated import Calibrated, divergence, shares
 from defenses.fairness.exposure import ExposureAware, exposure_matrix, lot
 from defenses.fairness.fa_star_ir import FaStarIr, adjusted, failure, required
-from defenses.fairness.instruction import STATEMENT, FairnessInstruction
+from defenses.fairness.instruction import FairnessInstruction, statements
 from defenses.fairness.marginalise import Marginalise
 from defenses.fairness.stripping import AttributeStripping
 
@@ -89,6 +89,30 @@ def test_the_answer_cannot_depend_on_who_asks(task: Any) -> None:
         assert answers[0].scores == pytest.approx([0.6] * 8)
 
 
+@pytest.mark.parametrize("neutral", [True, False])
+def test_the_target_is_asked_the_same_whoever_asks(neutral: bool) -> None:
+    asked = []
+    for known in ({"city": "Oslo", "gender": "female"}, {"gender": "male", "city": "Oslo"}, {"city": "Oslo"}):
+        target = Scripted(by_gender, honours=READS)
+        made = Marginalise(attributes={"gender": ["female", "male"], "age": [20, 60]}, neutral=neutral).protect(target)
+        made.recommend([Request(User("u", attributes=known), candidates=items(), k=4)])
+        asked.append({r.digest for r in target.asked})
+    assert asked[0] == asked[1] == asked[2]
+    assert len(asked[0]) == 4 + neutral
+
+
+def test_joining_costs_whom_the_attribute_served_well() -> None:
+    def serves(request: Request) -> Answer:  # men like the first items, women the last, and the target knows
+        return by_gender(request)
+
+    bare = Scripted(serves, honours=READS)
+    made = Marginalise(attributes={"gender": ["female", "male"]}).protect(bare)
+    request = Request(User("u", attributes={"gender": "female"}), candidates=items(), k=2)
+    wanted = {"i7", "i6"}
+    assert len(wanted & set(bare.recommend([request])[0].ids)) == 2
+    assert len(wanted & set(made.recommend([request])[0].ids)) == 1
+
+
 def test_lists_are_fused_by_reciprocal_ranks() -> None:
     made = Marginalise(attributes={"gender": ["female", "male"]}).protect(Scripted(by_gender, honours=READS))
     (answer,) = made.recommend([Request(User("u"), candidates=items(6), k=3)])
@@ -118,6 +142,55 @@ def test_a_refusal_to_most_is_a_refusal() -> None:
 def test_the_tables_of_the_sheet() -> None:
     assert required(10, 0.5, 0.1) == (0, 0, 0, 1, 1, 1, 2, 2, 3, 3)
     assert required(10, 0.3, 0.1) == (0, 0, 0, 0, 0, 0, 1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("k", "p", "alpha", "table"),
+    [
+        (10, 0.2, 0.15, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]),
+        (20, 0.25, 0.1, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3]),
+        (20, 0.25, 0.078125, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]),
+        (30, 0.3, 0.05, [0] * 8 + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 4 + [5] * 3),
+    ],
+)
+def test_the_tables_of_the_authors_own_library(k: int, p: float, alpha: float, table: list[int]) -> None:
+    # Expected values of the tests of fairsearch (fair-search/fairsearch-fair-python).
+    assert list(required(k, p, alpha)) == table
+
+
+@pytest.mark.parametrize(
+    ("k", "p", "alpha", "fails"),
+    [(10, 0.2, 0.15, 0.134217728), (20, 0.25, 0.078125, 0.10515247355215251)],
+)
+def test_chances_of_failure_are_those_of_the_authors_own_library(k: int, p: float, alpha: float, fails: float) -> None:
+    assert failure(k, p, alpha) == pytest.approx(fails, abs=1e-9)
+
+
+def test_the_adjustment_is_the_authors_wherever_it_can_be_met() -> None:
+    assert adjusted(10, 0.2, 0.15) == 0.15
+    assert required(30, 0.3, adjusted(30, 0.3, 0.05)) == tuple([0] * 10 + [1] * 6 + [2] * 5 + [3] * 4 + [4] * 5)
+    assert failure(30, 0.3, adjusted(30, 0.3, 0.05)) == pytest.approx(0.04877730797178359, abs=1e-9)
+    # Theirs takes the nearest table, here one that fails too often; ours never exceeds what is promised.
+    assert failure(20, 0.25, adjusted(20, 0.25, 0.1)) <= 0.1 < failure(20, 0.25, 0.078125)
+
+
+def test_what_the_longer_list_cannot_give_is_said() -> None:
+    offered = items(20)[:10]
+    made = FaStarIr(Catalog(items(20)), protected=["B"], share=0.9, depth=2).protect(Scripted(first, honours=READS))
+    (answer,) = made.recommend([Request(User("u"), candidates=offered, k=5)])
+    assert answer.outcome == "ok"
+    assert answer.detail == "place 2: 0 of 1 protected items; the longer list holds no more"
+
+
+def test_what_prefixes_cost_is_what_protected_items_are_worth_less() -> None:
+    def gain(share: float) -> float:
+        made = FaStarIr(Catalog(items(20)), protected=["B"], share=share, depth=4).protect(Scripted(first))
+        (answer,) = made.recommend([Request(User("u"), candidates=items(20), k=5)])
+        return sum((20 - int(str(i)[1:])) / np.log2(place + 2) for place, i in enumerate(answer.ids))
+
+    gains = [gain(share) for share in (0.05, 0.5, 0.8, 0.95)]
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > gains[-1]
 
 
 def test_the_correction_for_prefixes_is_exact() -> None:
@@ -162,6 +235,43 @@ def test_a_list_comes_to_hold_its_user_s_taste() -> None:
     assert divergence({"A": 1.0}, {"B": 1.0}) == pytest.approx(np.log(100))
 
 
+def test_more_weight_is_more_taste_and_less_relevance() -> None:
+    catalog, rng = Catalog(items(20)), np.random.default_rng(0)
+    worth = {f"i{n}": float(s) for n, s in enumerate(np.sort(rng.random(20))[::-1])}
+
+    def scored(request: Request) -> Answer:
+        return Answer(tuple(Ranked(i.id, i.title, worth[i.id]) for i in (request.candidates or ())[: request.k]))
+
+    past = tuple(Event(item) for item in items(20)[9:13])
+    taste = shares([e.item for e in past], "genres")
+    costs, gains = [], []
+    for weight in (0.0, 0.3, 0.6, 0.9, 0.99):
+        made = Calibrated(catalog, weight=weight, depth=5).protect(Scripted(scored, honours=READS))
+        (answer,) = made.recommend([Request(User("u", past), candidates=items(20), k=4)])
+        listed = [catalog[str(i)] for i in answer.ids]
+        costs.append(divergence(taste, shares(listed, "genres")))
+        gains.append(sum(worth[i.id] for i in listed))
+    assert costs == sorted(costs, reverse=True)
+    assert gains == sorted(gains, reverse=True)
+    assert costs[-1] < 0.1 < costs[0]
+
+
+def test_the_greedy_list_is_nearly_the_best_there_is() -> None:
+    from itertools import combinations
+
+    catalog, past = Catalog(items(10)), tuple(Event(item) for item in items(10)[2:8])
+    taste = shares([e.item for e in past], "genres")
+    made = Calibrated(catalog, weight=0.5, depth=5).protect(Scripted(first, honours=READS))
+    (answer,) = made.recommend([Request(User("u", past), candidates=items(10), k=4)])
+
+    def value(ids: Any) -> float:
+        listed = shares([catalog[i] for i in ids], "genres")
+        return 0.5 * sum(1.0 / (int(i[1:]) + 1) for i in ids) - 0.5 * divergence(taste, listed)
+
+    best = max(value([f"i{n}" for n in chosen]) for chosen in combinations(range(10), 4))
+    assert value([str(i) for i in answer.ids]) == pytest.approx(best, abs=0.1)
+
+
 # Exposure -------------------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +291,40 @@ def test_exposure_is_what_was_asked_for_on_average() -> None:
         for place, entry in enumerate(lot(matrix, rng)):
             drawn[entry, place] += 1 / 4000
     assert np.abs(drawn - matrix).max() < 0.04
+
+
+def test_exposure_by_merit_is_as_relevance_is() -> None:
+    groups = [("A",)] * 4 + [("B",)] * 4
+    relevance = np.array([0.9, 0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.3])
+    matrix = exposure_matrix(relevance, groups, 4, "merit", 0.0)
+    assert matrix is not None
+    seen = np.array([1 / np.log2(p + 2) if p < 4 else 0.0 for p in range(8)])
+    exposure = matrix @ seen
+    # Disparate treatment (Singh & Joachims): exposure over merit is the same for both.
+    assert exposure[:4].sum() / 3.6 == pytest.approx(exposure[4:].sum() / 1.2, rel=1e-6)
+    equal = exposure_matrix(relevance, groups, 4, "parity", 0.0)
+    assert equal is not None
+    assert relevance @ equal @ seen < relevance @ matrix @ seen < relevance @ np.eye(8) @ seen, "what it costs"
+
+
+def test_what_no_order_gives_is_said() -> None:
+    alone = tuple(Item(f"i{n}", f"T{n}", attributes={"genres": ("A" if n == 0 else "B",)}) for n in range(6))
+
+    def scored(request: Request) -> Answer:
+        told = (Ranked(i.id, i.title, 1.0 if i.id == "i0" else 0.01) for i in request.candidates or ())
+        return Answer(tuple(told))
+
+    made = ExposureAware(Catalog(alone), goal="merit", slack=0.0).protect(Scripted(scored))
+    (answer,) = made.recommend([Request(User("u"), candidates=alone, k=6)])
+    assert answer.ids == tuple(i.id for i in alone)
+    assert answer.detail == "no order of these entries has the exposure that is wanted"
+
+
+def test_long_lists_are_given_whole() -> None:
+    many = items(150)
+    made = ExposureAware(Catalog(many), depth=2).protect(Scripted(first))
+    (answer,) = made.recommend([Request(User("u"), candidates=many, k=70)])
+    assert len(set(answer.ids)) == 70
 
 
 def test_the_loser_of_every_list_is_seen_behind_it(tmp_path: Path) -> None:
@@ -228,11 +372,31 @@ def test_the_audit_sees_the_exposure_change(tmp_path: Path) -> None:
 def test_the_statement_goes_where_orders_are_taken() -> None:
     request = Request(User("u"), instruction="Recommend.")
     by_turn = FairnessInstruction().protect(Scripted(honours=READS)).told(request)
-    assert by_turn.turns == (Turn("system", STATEMENT),)
+    assert by_turn.turns == (Turn("system", statements()["recommender"]),)
     by_words = FairnessInstruction().protect(Scripted(honours=frozenset({Input.INSTRUCTION})))
     told = by_words.told(request)
-    assert told.instruction == f"{STATEMENT} Recommend."
+    assert told.instruction == f"{statements()['recommender']} Recommend."
     assert by_words.told(told) == told
+
+
+def test_a_target_that_obeys_stops_and_one_that_does_not_goes_on() -> None:
+    def obeys(request: Request) -> Answer:
+        told = any("alike" in turn.text for turn in request.turns if turn.role == "system")
+        return first(request) if told else by_gender(request)
+
+    request = Request(User("u", attributes={"gender": "female"}), candidates=items(), k=4)
+    told = FairnessInstruction().protect(Scripted(obeys, honours=READS)).recommend([request])
+    assert told[0].ids == first(request).ids
+    deaf = FairnessInstruction().protect(Scripted(by_gender, honours=READS)).recommend([request])
+    assert deaf[0].ids == by_gender(request).ids
+
+
+@pytest.mark.parametrize("wording", statements())
+def test_every_wording_is_another_defense(wording: str) -> None:
+    target = Scripted(honours=READS, fingerprint="x")
+    made = {w: FairnessInstruction(wording=w).protect(target) for w in statements()}
+    assert len({m.info.fingerprint for m in made.values()}) == len(statements()) >= 3
+    assert made[wording].told(Request(User("u"))).turns[0].text == statements()[wording]
 
 
 @pytest.mark.parametrize(
@@ -247,6 +411,8 @@ def test_the_statement_goes_where_orders_are_taken() -> None:
         (lambda c: Calibrated(c, depth=1), "at least 2"),
         (lambda c: ExposureAware(c, goal="luck"), "goal: 'luck'"),  # type: ignore[arg-type]
         (lambda c: FairnessInstruction(statement=" "), "it is empty"),
+        (lambda c: FairnessInstruction(wording="nice"), "wording: 'nice' must be one of recommender"),
+        (lambda c: AttributeStripping(where="here"), "where: 'here'"),  # type: ignore[arg-type]
         (lambda c: AttributeStripping(words=[""]), "one of them is empty"),
     ],
 )
