@@ -171,13 +171,14 @@ def test_equal_draws_are_equal_and_company_does_not_matter(name: str, task: Task
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_costs_is_counted(name: str) -> None:
     made = protected(name, "rank")
-    answers = made.recommend(clean("rank", 4))
     bare = made.target
     assert isinstance(bare, Scripted)
+    fitting = len(bare.asked)  # what it is fitted on is asked once, before any answer
+    answers = made.recommend(clean("rank", 4))
     for answer in answers:
         if answer.outcome == "ok":
             assert answer.usage.calls >= 1
-    assert sum(a.usage.calls for a in answers) >= len(bare.asked)
+    assert sum(a.usage.calls for a in answers) >= len(bare.asked) - fitting
 
 
 @pytest.mark.parametrize("outcome", ["refused", "unparsable", "error"])
