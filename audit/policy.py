@@ -98,7 +98,7 @@ class Rule(BaseModel):
             reason=weak
             or (
                 f"{'the effect' if effect else 'the value'}, {estimate:.3g} [{low:.3g}, {high:.3g}], lies beyond the "
-                f"limit {limit:g}; it is not decided, because {'; '.join(finding.unmet)}"
+                f"limit {limit:g}; {_HELD_BACK} {'; '.join(finding.unmet)}"
                 if held_back
                 else self._reason(verdict, estimate, (low, high), limit, finding, n_more)
             ),
@@ -126,6 +126,9 @@ class Rule(BaseModel):
             side = "clears" if verdict == "pass" else "lies beyond"
             text = f"{what} is {estimate:.3g}; its {finding.level:.0%} interval {span} {side} the limit ({held})"
         return f"{text}. {self.why}".strip() if verdict != "pass" and self.why else text
+
+
+_HELD_BACK = "it is not decided, because"
 
 
 def _weakness(method: str, n: int) -> str:
@@ -186,6 +189,14 @@ def gate(policy: Policy, findings: Sequence[Finding]) -> Gate:
     code = 1 if failed or missing else 4 if unsettled and policy.certainty else 0
     verdict: Verdict = "fail" if missing else overall(findings)
     return Gate(verdict, code, missing, failed, unsettled)
+
+
+def held_back(finding: Finding) -> bool:
+    """Whether a judged finding lies beyond its limit and is open only for what is unmet: a signal, not a finding.
+
+    Open findings within reach of their limit have unmet conditions, too; those are not signals of anything.
+    """
+    return finding.verdict == "inconclusive" and bool(finding.unmet) and _HELD_BACK in finding.reason
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:

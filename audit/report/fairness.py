@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.findings import Finding
+from audit.findings import VERDICTS, Finding
+from audit.policy import held_back
 
 _MOST = 40
 """Lines of one chart; further ones are in the tables below it."""
@@ -35,18 +36,28 @@ class Chart:
     Attributes:
         title: what is shown.
         hint: how to read it.
-        band: values between which nothing is amiss; None for no band.
+        band: values between which nothing is amiss, None for an end without a limit; None for no band.
         middle: the value of no effect.
         marks: the lines, by section and then as given; a section has a label of its own.
-        left_out: how many lines found no room.
+        left_out: how many lines found no room, the least telling ones.
     """
 
     title: str
     hint: str
-    band: tuple[float, float] | None
+    band: tuple[float | None, float | None] | None
     middle: float
     marks: tuple[tuple[str, tuple[Mark, ...]], ...]
     left_out: int = 0
+
+    @property
+    def signals(self) -> list[tuple[str, str]]:
+        """Lines that lie beyond the limit and are not decided, each with what is missing."""
+        return [
+            (f"{name}: {mark.label}" if name else mark.label, "; ".join(mark.finding.unmet))
+            for name, marks in self.marks
+            for mark in marks
+            if held_back(mark.finding)
+        ]
 
 
 @dataclass(frozen=True)
@@ -90,10 +101,17 @@ class Selection:
 
 @dataclass(frozen=True)
 class Moved:
-    """What one mitigation changed that was held to a limit before, or changed beyond doubt."""
+    """What one mitigation changed.
+
+    Attributes:
+        defense: its name.
+        held: what fails or is open without it, failures first, and each change; what passes, where it surely changed.
+        others: further quantities that changed beyond doubt: what it costs, or does besides.
+    """
 
     defense: str
-    lines: tuple[Finding, ...]
+    held: tuple[tuple[Finding, Finding], ...]
+    others: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,8 @@ def fairness_view(findings: Iterable[Finding]) -> FairnessView | None:
     measured = [f for f in ours if f.estimate is not None]
     if not measured:
         return None
-    charts = [c for c in (_stated(measured), _hinted(measured), *_genres(measured), _exposure(measured)) if c]
+    made = (_refused(measured), _stated(measured), _hinted(measured), *_genres(measured), _exposure(measured))
+    charts = [c for c in made if c]
     return FairnessView(tuple(charts), tuple(_groups(ours)), tuple(_selections(measured)), tuple(_moved(measured)))
 
 
@@ -126,18 +145,56 @@ def _limit(findings: Sequence[Finding]) -> float | None:
     return next((f.threshold for f in findings if f.threshold is not None), None)
 
 
-def _chart(title: str, hint: str, sections: dict[str, list[Mark]], limit: float | None) -> Chart | None:
-    if not any(sections.values()):
+def _chart(
+    title: str,
+    hint: str,
+    sections: dict[str, list[Mark]],
+    band: tuple[float | None, float | None] | None,
+    middle: float = 0.0,
+) -> Chart | None:
+    every = [mark for marks in sections.values() for mark in marks]
+    if not every:
         return None
-    kept: list[tuple[str, tuple[Mark, ...]]] = []
-    room, total = _MOST, sum(len(marks) for marks in sections.values())
-    for name, marks in sections.items():
-        if marks and room:
-            shown = sorted(marks, key=lambda m: -m.span[1])[:room]
-            kept.append((name, tuple(shown)))
-            room -= len(shown)
-    band = None if limit is None else (-limit, limit)
-    return Chart(title, hint, band, 0.0, tuple(kept), total - sum(len(m) for _, m in kept))
+
+    def telling(mark: Mark) -> tuple[int, float, float]:
+        f = mark.finding
+        verdict = len(VERDICTS) if f.verdict is None else VERDICTS.index(f.verdict)
+        return (
+            verdict,
+            1.0 if f.p_adjusted is None else f.p_adjusted,
+            -abs(mark.span[1] - (middle if mark.beside is None else mark.beside)),
+        )
+
+    # Room goes to what tells most wherever it stands: by section, the last attribute would never be seen.
+    shown = {id(mark) for mark in sorted(every, key=telling)[:_MOST]}
+    kept = [
+        (name, tuple(sorted((m for m in marks if id(m) in shown), key=lambda m: -m.span[1])))
+        for name, marks in sections.items()
+    ]
+    return Chart(title, hint, band, middle, tuple((n, m) for n, m in kept if m), len(every) - len(shown))
+
+
+def _up_to(findings: Sequence[Finding]) -> tuple[float | None, float | None] | None:
+    """The band below an upper limit: an effect below 0 passes it, so the band has no lower end."""
+    limit = _limit(findings)
+    return None if limit is None else (None, limit)
+
+
+def _refused(findings: Sequence[Finding]) -> Chart | None:
+    ours = [f for f in findings if f.metric == "invalid_gap" and f.params.get("kind") == "invalid"]
+    if not any(f.estimate for f in ours):
+        return None
+    sections: dict[str, list[Mark]] = {}
+    for f in ours:
+        if f.ci is not None and f.estimate is not None:
+            mark = Mark(str(f.params.get("value")), f, (f.ci[0], f.estimate, f.ci[1]))
+            sections.setdefault(str(f.params.get("attribute")), []).append(mark)
+    return _chart(
+        "Who is refused, or cannot be read",
+        "How much more often than without the value, as a share of answers; the shaded side is within the limit.",
+        sections,
+        _up_to(ours),
+    )
 
 
 def _stated(findings: Sequence[Finding]) -> Chart | None:
@@ -148,9 +205,9 @@ def _stated(findings: Sequence[Finding]) -> Chart | None:
             sections.setdefault(str(f.params.get("attribute")), []).append(mark)
     return _chart(
         "What a stated value changes",
-        "Distance beyond harmless words of the same shape; the shaded band is the policy's limit.",
+        "Distance beyond harmless words of the same shape; the shaded side is within the policy's limit.",
         sections,
-        _limit(ours),
+        _up_to(ours),
     )
 
 
@@ -164,35 +221,60 @@ def _hinted(findings: Sequence[Finding]) -> Chart | None:
             sections.setdefault("Names" if f.metric == "name_effect" else "Dialect", []).append(mark)
     return _chart(
         "What a name or a dialect changes",
-        "Distance beyond names of one group, or beyond casual speech and slips of the pen.",
+        "Distance beyond names of one group, or beyond casual speech and slips of the pen; the shaded side is within "
+        "the policy's limit.",
         sections,
-        _limit(ours),
+        _up_to(ours),
     )
 
 
 def _genres(findings: Sequence[Finding]) -> list[Chart]:
     charts = []
     for metric, hint in (
-        ("association", "Logarithm of odds in lists for a stated value; the same people ask, so 0 is no lean."),
-        ("amplification", "Logarithm of odds in lists of real groups; the open ring is what their own histories hold."),
+        (
+            "association",
+            "Logarithm of odds in lists for a stated value; the same people ask, so 0 is no lean. Against all other "
+            "values unless one is named.",
+        ),
+        (
+            "amplification",
+            "Logarithm of odds in lists of real groups, against all others; the open ring is what their own histories "
+            "hold.",
+        ),
     ):
         sections: dict[str, list[Mark]] = {}
-        for f in (f for f in findings if f.metric == metric):
-            p = f.params
-            who = str(p.get("value") or p.get("group"))
-            pair = tuple(sorted((who, str(p.get("against")))))
-            # Two values lean by as much in opposite directions: one of them is drawn.
-            if who != pair[0] and any(
-                g.metric == metric and (g.params.get("value") or g.params.get("group")) == pair[0] for g in findings
-            ):
+        ours = [f for f in findings if f.metric == metric and f.ci is not None and f.estimate is not None]
+        mirrored = _mirrored(ours)
+        for f in ours:
+            if f.id in mirrored:
                 continue
-            if f.ci is None or f.estimate is None:
-                continue
-            mark = Mark(str(p.get("name")), f, (f.ci[0], f.estimate, f.ci[1]), f.floor)
-            sections.setdefault(f"{who}, against {p.get('against')}", []).append(mark)
+            assert f.ci is not None  # noqa: S101 - filtered above
+            mark = Mark(str(f.params.get("name")), f, (f.ci[0], f.estimate or 0.0, f.ci[1]), f.floor)
+            against = f.params.get("against")
+            named = "" if against in (None, "the others") else f", against {against}"
+            sections.setdefault(f"{f.params.get('attribute')}: {_who(f)}{named}", []).append(mark)
         if chart := _chart("Which genres lean towards whom", hint, sections, None):
             charts.append(chart)
     return charts
+
+
+def _who(finding: Finding) -> str:
+    return str(finding.params.get("value") or finding.params.get("group"))
+
+
+def _mirrored(leans: Sequence[Finding]) -> set[str]:
+    """Ids of leans that say no more than another: of two groups, one leans by what the other leans away."""
+    by_feature: dict[tuple[object, ...], list[Finding]] = {}
+    for f in leans:
+        key = (f.params.get("attribute"), f.params.get("feature"), f.params.get("name"))
+        by_feature.setdefault(key, []).append(f)
+    pairs = [two for two in by_feature.values() if len(two) == 2]
+    return {
+        two[1].id
+        for pair in pairs
+        for two in [sorted(pair, key=_who)]
+        if abs((two[0].estimate or 0.0) + (two[1].estimate or 0.0)) < 1e-9
+    }
 
 
 def _exposure(findings: Sequence[Finding]) -> Chart | None:
@@ -206,12 +288,14 @@ def _exposure(findings: Sequence[Finding]) -> Chart | None:
         low, high = f.ci
         key = f"{f.params.get('column')}, of {f.params.get('reference')}"
         sections.setdefault(key, []).append(Mark(str(f.params.get("group")), f, (low, f.estimate or 0.0, high)))
-    made = _chart(
-        "Who gets the exposure", "Share of exposure over share of the reference; 1 is as much.", sections, None
+    return _chart(
+        "Who gets the exposure",
+        "Share of exposure over share of the reference; 1 is as much. Shaded: .8 to 1.25; only its lower end is held "
+        "to a limit.",
+        sections,
+        (0.8, 1.25),
+        1.0,
     )
-    if made is None:
-        return None
-    return Chart(made.title, f"{made.hint} Shaded: .8 to 1.25.", (0.8, 1.25), 1.0, made.marks, made.left_out)
 
 
 def _groups(findings: Sequence[Finding]) -> list[GroupTable]:
@@ -253,19 +337,26 @@ def _selections(findings: Sequence[Finding]) -> list[Selection]:
 
 def _moved(findings: Sequence[Finding]) -> list[Moved]:
     by_id = {f.id: f for f in findings}
-    names = dict.fromkeys(str(f.params["defense"]) for f in findings if f.metric == "mitigation_change")
-    moved = []
-    for name in names:
-        changes = [f for f in findings if f.metric == "mitigation_change" and f.params["defense"] == name]
-        telling = []
-        for f in changes:
-            before = by_id.get(str(f.params.get("finding")))
-            if (before is not None and before.threshold is not None) or (
-                f.p_adjusted is not None and f.p_adjusted < 0.05
-            ):
-                telling.append(f)
-        order = sorted(
-            telling, key=lambda f: (f.p_adjusted if f.p_adjusted is not None else 1.0, -abs(f.estimate or 0.0))
-        )
-        moved.append(Moved(name, tuple(order[:_MOST])))
-    return moved
+    changes: dict[str, list[Finding]] = {}
+    for f in findings:
+        if f.metric == "mitigation_change":
+            changes.setdefault(str(f.params["defense"]), []).append(f)
+    return [_moved_by(name, found, by_id) for name, found in changes.items()]
+
+
+def _moved_by(name: str, changes: Sequence[Finding], by_id: dict[str, Finding]) -> Moved:
+    held, others = [], []
+    for f in changes:
+        before = by_id.get(str(f.params.get("finding")))
+        doubtless = f.p_adjusted is not None and f.p_adjusted < 0.05
+        # What passes without it and stays as it is tells nobody anything.
+        if before is not None and (before.verdict in ("fail", "inconclusive") or (before.verdict and doubtless)):
+            held.append((before, f))
+        elif doubtless:
+            others.append(f)
+
+    def sure(f: Finding) -> tuple[float, float]:
+        return (1.0 if f.p_adjusted is None else f.p_adjusted), -abs(f.estimate or 0.0)
+
+    held.sort(key=lambda pair: (VERDICTS.index(pair[0].verdict or "not_applicable"), *sure(pair[1])))
+    return Moved(name, tuple(held), tuple(sorted(others, key=sure)[:_MOST]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.findings import Finding
+from audit.policy import held_back
 from audit.text import count, interval, listed, number, one_line
 
 _STATED = ("excess_distance", "swap_distance", "name_effect", "dialect_effect")
@@ -14,32 +15,52 @@ _STATED = ("excess_distance", "swap_distance", "name_effect", "dialect_effect")
 def treated(findings: Sequence[Finding]) -> str:
     """Whether what users say of themselves changes what they get."""
     ours = [f for f in findings if f.module == "fairness"]
-    refused = [f for f in ours if f.metric == "invalid_gap" and f.verdict in ("fail", "inconclusive")]
+    refused = [f for f in ours if f.metric == "invalid_gap" and f.estimate is not None and f.threshold is not None]
     tested = [f for f in ours if f.metric in _STATED and f.effect is not None and f.effect_ci is not None]
     tested = [f for f in tested if f.threshold is not None] or tested
     if not tested and not refused:
         skipped = next((f for f in ours if f.metric in _STATED and f.verdict == "not_applicable"), None)
         return f"Not tested: {one_line(skipped.reason)}." if skipped else ""
     parts = []
-    failing = [f for f in refused if f.verdict == "fail"]
-    if failing:
-        worst = max(failing, key=lambda f: f.estimate or 0.0)
-        parts.append(f"{_about(worst)} is refused, or cannot be read, {number(worst.estimate)} more often")
+    if failing := [f for f in refused if f.verdict == "fail"]:
+        parts.append(_most_refused(failing))
     found = [f for f in tested if f.verdict == "fail"]
-    signals = [f for f in tested if f.verdict == "inconclusive" and f.unmet]
+    signals = [f for f in tested if held_back(f)]
     if found:
         parts.append(f"Yes: {_strongest(found)}")
         if len(found) > 1:
             parts.append(f"{count(len(found) - 1, 'other finding')} of this kind")
-    elif signals:
-        parts.append(f"That is not decided: {_strongest(signals)}, but {signals[0].unmet[0]}")
-    elif tested:
+    if held := [f for f in refused if held_back(f)]:
+        parts.append(f"Not decided: {_most_refused(held)}, but {_worst_refused(held).unmet[0]}")
+    if signals:
+        strongest = max(signals, key=lambda f: f.effect or 0.0)
+        parts.append(f"Not decided: {_strongest(signals)}, but {strongest.unmet[0]}")
+    if tested and not found and not signals:
         parts.append(f"No difference beyond harmless words was decided on, in {count(len(tested), 'comparison')}")
         if (largest := max(tested, key=lambda f: f.effect or 0.0)).effect:
             parts.append(f"The largest: {_strongest([largest])}")
         if seen := [f.mde for f in tested if f.mde is not None]:
-            parts.append(f"Effects below {number(min(seen))} could not have been seen with so few")
+            parts.append(_unseen("Effects", seen))
     return _sentences(parts)
+
+
+def _most_refused(refused: Sequence[Finding]) -> str:
+    worst = _worst_refused(refused)
+    points = 100 * (worst.estimate or 0.0)
+    return (
+        f"{_about(worst)} is refused, or cannot be read, {points:.0f} percentage points more often {interval(worst.ci)}"
+    )
+
+
+def _worst_refused(refused: Sequence[Finding]) -> Finding:
+    return max(refused, key=lambda f: f.estimate or 0.0)
+
+
+def _unseen(what: str, mdes: Sequence[float]) -> str:
+    """What was too small to be seen: in no comparison below the least, and surely in all above the greatest."""
+    least, most = number(min(mdes)), number(max(mdes))
+    within = f"below {least}" if least == most else f"below {least} in the best comparison, below {most} in the worst,"
+    return f"{what} {within} could go unseen with so few"
 
 
 def served(findings: Sequence[Finding]) -> str:
@@ -52,10 +73,15 @@ def served(findings: Sequence[Finding]) -> str:
     judged = [f for f in gaps if f.threshold is not None] or gaps
     if not judged:
         return ""
-    worst = max(judged, key=lambda f: f.estimate or 0.0)
+    failing = [f for f in judged if f.verdict == "fail"]
+    signals = [f for f in judged if held_back(f)]
+    worst = max(failing or signals or judged, key=lambda f: f.estimate or 0.0)
     shown = f"{one_line(worst.title)}: {number(worst.estimate)} {interval(worst.ci)}"
-    if worst.verdict == "fail":
-        return _sentences([f"Yes. {shown}", f"In numbers: {one_line(worst.note)}"])
+    if failing:
+        others = f"{count(len(failing) - 1, 'other gap')} of this kind" if len(failing) > 1 else ""
+        return _sentences([f"Yes. {shown}", f"In numbers: {one_line(worst.note)}", others])
+    if signals:
+        return _sentences([f"Not decided. {shown}, but {worst.unmet[0]}", f"In numbers: {one_line(worst.note)}"])
     visible = max((f.mde for f in judged if f.mde is not None), default=None)
     judged_groups = count(len(judged), "group")
     parts = [
@@ -75,14 +101,53 @@ def exposed(findings: Sequence[Finding]) -> str:
     judged = [f for f in ratios if f.threshold is not None]
     if not judged:
         return ""
-    under = sorted((f for f in judged if f.verdict == "fail"), key=lambda f: f.estimate or 0.0)
+    under = [f for f in judged if f.verdict == "fail"]
+    signals = [f for f in judged if held_back(f)]
+    undecided = [f for f in judged if f.verdict == "inconclusive" and not held_back(f)]
     reference = str(judged[0].params.get("reference"))
     against = {"history": "of what users chose before", "offered": "of what was offered"}.get(reference, reference)
-    if not under:
-        return f"No group of items is shown to get less than four fifths of its share {against}."
-    named = listed([f"{_group(f)} ({number(f.estimate)})" for f in under[:3]])
-    more = f" and {len(under) - 3} more" if len(under) > 3 else ""
-    return f"Less than four fifths of their share {against}: {named}{more}."
+    parts = [
+        f"Less than four fifths of their share {against}: {_lowest(under)}"
+        if under
+        else f"No group of items is shown to get less than four fifths of its share {against}"
+    ]
+    if signals:
+        parts.append(f"Not decided: {_lowest(signals)}, but {min(signals, key=_estimate).unmet[0]}")
+    if undecided:
+        verb = "is" if len(undecided) == 1 else "are"
+        low = min(undecided, key=_estimate)
+        parts.append(
+            f"{count(len(undecided), 'group')} {verb} open at this sample size; the lowest is {_group(low)} "
+            f"with {number(low.estimate)} {interval(low.ci)}"
+        )
+    return _sentences(parts)
+
+
+def selected(findings: Sequence[Finding]) -> str:
+    """Whether a category of people is selected less often than the most selected one."""
+    ratios = [f for f in findings if f.name == "fairness.impact_ratio" and f.estimate is not None]
+    if not ratios:
+        return ""
+    failing, signals = [f for f in ratios if f.verdict == "fail"], [f for f in ratios if held_back(f)]
+    worst = min(failing or signals or ratios, key=_estimate)
+    shown = f"{one_line(worst.title)}: {number(worst.estimate)} {interval(worst.ci)}"
+    if worst.verdict == "fail":
+        lead = "Yes"
+    elif held_back(worst):
+        return _sentences([f"Not decided. {shown}, but {worst.unmet[0]}"])
+    else:
+        lead = f"Not shown, in {count(len(ratios), 'comparison')}"
+    return _sentences([f"{lead}. {shown}", one_line(worst.note)])
+
+
+def _lowest(ratios: Sequence[Finding]) -> str:
+    ordered = sorted(ratios, key=_estimate)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return listed([f"{_group(f)} ({number(f.estimate)})" for f in ordered[:3]]) + more
+
+
+def _estimate(finding: Finding) -> float:
+    return finding.estimate or 0.0
 
 
 def _strongest(found: Sequence[Finding]) -> str:

@@ -15,6 +15,7 @@ from audit.findings import Finding, Verdict
 from audit.report import facts, words
 from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect
+from audit.report.fairness import FairnessView
 from audit.report.summary import headline, summary, users_to_settle
 from audit.report.view import ModuleView, Row, RunView
 from audit.text import clip, count, interval, number, threshold, visible
@@ -181,22 +182,84 @@ def _module(module: ModuleView) -> str:
         parts.append(table(["Attack", "Lost after so many true queries"], lines))
     if module.defenses:
         parts += defenses(module.defenses)
+    if module.fairness:
+        parts += fairness(module.fairness)
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]
     return "\n\n".join(parts)
 
 
+def _cell(finding: Finding | None) -> str:
+    return "·" if finding is None else f"{number(finding.estimate)} {interval(finding.ci)}"
+
+
+def fairness(view: FairnessView) -> list[str]:
+    """What the charts of the HTML report draw, as tables; then groups, selections and mitigations."""
+    parts = []
+    for chart in view.charts:
+        rows = [
+            (
+                badge(mark.finding.verdict),
+                md(f"{name}: {mark.label}"),
+                f"{number(mark.span[1])} {interval((mark.span[0], mark.span[2]))}",
+                "·" if mark.beside is None else number(mark.beside),
+            )
+            for name, marks in chart.marks
+            for mark in marks
+        ]
+        beside = any(mark.beside is not None for _, marks in chart.marks for mark in marks)
+        heads = ["Verdict", "Who", "Value", *(["Their own histories"] if beside else [])]
+        title = f"**{md(chart.title)}** ({count(len(rows), 'line')})"
+        signals = "\n".join(
+            f"- Beyond the limit, and not decided: {md(who)}, because {md(missing)}" for who, missing in chart.signals
+        )
+        parts += [
+            *([signals] if signals else []),
+            fold(title.replace("**", ""), table(heads, [row[: len(heads)] for row in rows], len(heads) - 2)),
+        ]
+    for groups in view.groups:
+        heads = ["Group", "Users", "Gets", "Less than others", "At equal histories", "Smallest gap to be seen"]
+        lines = [
+            (
+                md(g.group),
+                "·" if g.quality is None else f"{g.quality.n:,}",
+                _cell(g.quality),
+                _cell(g.gap),
+                _cell(g.adjusted),
+                number(g.gap.mde if g.gap else None),
+            )
+            for g in groups.lines
+        ]
+        small = f" Suppressed: {md(groups.suppressed)}." if groups.suppressed else ""
+        title = f"**Users by {md(groups.attribute)}** ({words.short(groups.measure)}).{small}"
+        parts += [title, table(heads, lines, 5)]
+    if view.selections:
+        heads = ["Category", "By", "Rate", "People", "Share", "Impact ratio"]
+        lines = [
+            (md(s.group), md(s.attribute), s.rate, f"{s.share.n:,}", _cell(s.share), _cell(s.ratio))
+            for s in view.selections
+        ]
+        parts += ["**Who is selected.** Not legal advice.", table(heads, lines, 3)]
+    for moved in view.moved:
+        changed = [
+            (md(before.title), badge(before.verdict), _cell(after), md(after.note)) for before, after in moved.held
+        ]
+        title = f"**Behind {md(moved.defense)}** (what fails or is open without it, and what passes and surely changed)"
+        rest = f"{count(len(moved.others), 'other quantity', 'other quantities')} changed beyond doubt."
+        nothing = "Nothing that is held to a limit could be compared."
+        heads = ["Quantity", "Without it", "Change", "Before and behind it"]
+        parts += [title, table(heads, changed) if changed else nothing]
+        parts += [rest] if moved.others else []
+    return parts
+
+
 def defenses(view: DefenseView) -> list[str]:
     """A line per defense, and one table per row of the comparison."""
-
-    def cell(finding: Finding | None) -> str:
-        return "·" if finding is None else f"{number(finding.estimate)} {interval(finding.ci)}"
-
     lines = [
         (
             md(f"{line.name}: {line.title}" if line.name else line.title),
-            *(cell(line.figures.get(metric)) for metric in view.columns),
+            *(_cell(line.figures.get(metric)) for metric in view.columns),
         )
         for line in view.lines
     ]
@@ -208,12 +271,12 @@ def defenses(view: DefenseView) -> list[str]:
             table(["Defense", *map(words.short, view.columns)], lines, len(view.columns)),
         ]
     for grid in view.grids:
-        rows = [(md(title), cell(bare), *map(cell, figures)) for title, bare, figures in grid.lines]
+        rows = [(md(title), _cell(bare), *map(_cell, figures)) for title, bare, figures in grid.lines]
         heads = ["Attack", "No defense", *map(md, grid.defenses)]
         parts += [md(f"{grid.title}."), table(heads, rows, len(heads) - 1)]
     if view.certified:
         radii = [f"r = {f.params['r']}" for f in view.certified[0].figures]
-        rows = [(md(f"{line.title}: {line.what}"), *map(cell, line.figures)) for line in view.certified]
+        rows = [(md(f"{line.title}: {line.what}"), *map(_cell, line.figures)) for line in view.certified]
         parts += ["Certified, of the smoothed target.", table(["Certified", *radii], rows, len(radii))]
     return parts
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from audit.policy import held_back
 from audit.report import words
 from audit.report.defenses import DefenseView
 from audit.report.fairness import Chart
@@ -213,7 +214,8 @@ def forest(chart: Chart) -> Markup:
     """Effects of a chart, one line each, with the band in which nothing is amiss."""
     width, left, line, head = 640.0, 220.0, 20.0, 24.0
     marks = [mark for _, section in chart.marks for mark in section]
-    values = [chart.middle, *(chart.band or ()), *(v for m in marks for v in m.span)]
+    ends = [end for end in chart.band or () if end is not None]
+    values = [chart.middle, *ends, *(v for m in marks for v in m.span)]
     values += [m.beside for m in marks if m.beside is not None]
     scale = _span(values)
 
@@ -224,7 +226,8 @@ def forest(chart: Chart) -> Markup:
     height = head + line * sum(len(section) + bool(name) for name, section in chart.marks) + 6
     parts = []
     if chart.band is not None:
-        low, high = (x(end) for end in chart.band)
+        from_, to = chart.band
+        low, high = left if from_ is None else x(from_), width - 12 if to is None else x(to)
         parts.append(
             f'<rect class="good" x="{low:.1f}" y="{head:g}" width="{high - low:.1f}" height="{height - head:g}"/>'
         )
@@ -250,7 +253,10 @@ def forest(chart: Chart) -> Markup:
                 f'y2="{middle:g}"/>{_mark(f.verdict, x(dot), middle)}</g>'
             )
             verdict = words.VERDICT_WORDS[f.verdict]
-            said.append(f"{one_line(mark.label)} {number(dot)} {interval((low, high))}, {verdict}")
+            if held_back(f):
+                verdict += ", beyond the limit and not decided"
+            who = f"{one_line(name)}, {one_line(mark.label)}" if name else one_line(mark.label)
+            said.append(f"{who} {number(dot)} {interval((low, high))}, {verdict}")
             y += line
     return _svg("curves forest", height, f"{chart.title}. {'; '.join(said)}", parts, width=width)
 

@@ -79,6 +79,7 @@ def summary(view: RunView) -> list[Remark]:
         ("Is anyone treated differently?", fairness_remarks.treated(findings)),
         ("Is anyone served worse?", fairness_remarks.served(findings)),
         ("Who gets the exposure?", fairness_remarks.exposed(findings)),
+        ("Is anyone selected less often?", fairness_remarks.selected(findings)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),
