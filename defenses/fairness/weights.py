@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from audit.types import Item
+from audit.types import Catalog, Item
 from defenses.fairness.rerank import groups_of
 
 
@@ -51,3 +51,28 @@ def example_weights(
     )
     result: npt.NDArray[np.float64] = found / found.mean()
     return result
+
+
+def item_weights(
+    catalog: Catalog, histories: Sequence[Sequence[Item]], targets: Sequence[Item], column: str
+) -> npt.NDArray[np.float64]:
+    """Per item of the catalogue the mean weight of its groups, for a training that weighs its targets by item.
+
+    Args:
+        catalog: the items.
+        histories: of each training example.
+        targets: of each training example.
+        column: of the items.
+
+    Returns:
+        (n_items,) in the catalogue's order. An item without a group, or whose groups no target has, has the weight one.
+
+    Raises:
+        ValueError: as `group_weights`; or a group is among the targets and in no history, so that its items would not
+            be learned at all.
+    """
+    weights = group_weights(histories, targets, column)
+    if lost := sorted(group for group, weight in weights.items() if weight == 0.0):
+        raise ValueError(f"{column}: {lost[0]!r} is among the targets and in no history, so its weight would be 0")
+    means = [[weights[g] for g in groups_of(item, column) if g in weights] for item in catalog.items_in_order]
+    return np.array([np.mean(found) if found else 1.0 for found in means])

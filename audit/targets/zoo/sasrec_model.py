@@ -142,6 +142,7 @@ def train(
     out: Path,
     progress: Progress | None = None,
     hyper: Hyper | None = None,
+    item_weights: FloatArray | None = None,
 ) -> dict[str, float]:
     """Train on all but the last two items of each user, and save weights, item order and configuration to `out`.
 
@@ -154,6 +155,7 @@ def train(
         out: folder to write to; made if absent.
         progress: called after each epoch.
         hyper: hyper-parameters; None means the defaults.
+        item_weights: (n_items,) how much each item counts as a target, in the catalogue's order; None for all alike.
 
     Returns:
         HR@10 and NDCG@10 on the validation and the test item (`valid_hr@10`, …), and the last epoch's `loss`.
@@ -161,10 +163,13 @@ def train(
     Raises:
         TargetError: `out` holds the checkpoint of another training.
         DataError: no user has three events.
+        ValueError: `item_weights` are not one number above 0 per item.
     """
     hyper = hyper or Hyper()
+    weights = None if item_weights is None else _weights(item_weights, len(dataset.catalog))
     sequences = list(leave_one_out(dataset).train.values())
-    label = json.dumps({"dataset": dataset.digest, "seed": seed, **asdict(hyper)}, sort_keys=True)
+    given = {} if weights is None else {"item_weights": weights.tolist()}
+    label = json.dumps({"dataset": dataset.digest, "seed": seed, **asdict(hyper), **given}, sort_keys=True)
     out.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -174,7 +179,7 @@ def train(
         for epoch in range(done, hyper.epochs):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
             torch.manual_seed(seed * 10_007 + epoch + 1)
-            loss = _epoch(net, optimizer, sequences, np.random.default_rng([seed, epoch]))
+            loss = _epoch(net, optimizer, sequences, np.random.default_rng([seed, epoch]), weights)
             checkpoint.write(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
             if progress is not None:
                 progress(epoch + 1, hyper.epochs, loss)
@@ -188,8 +193,18 @@ def train(
     return metrics
 
 
+def _weights(item_weights: FloatArray, items: int) -> Tensor:
+    if item_weights.shape != (items,) or not (np.isfinite(item_weights).all() and (item_weights > 0).all()):
+        raise ValueError(f"item_weights: they must be {items} finite numbers above 0, one for each item")
+    return torch.from_numpy(item_weights.astype(np.float32))
+
+
 def _epoch(
-    net: SASRecNet, optimizer: torch.optim.Optimizer, sequences: Sequence[IntArray], rng: np.random.Generator
+    net: SASRecNet,
+    optimizer: torch.optim.Optimizer,
+    sequences: Sequence[IntArray],
+    rng: np.random.Generator,
+    weights: Tensor | None = None,
 ) -> float:
     net.train()
     rows = torch.from_numpy(chunks(sequences, net.hyper.length, rng))
@@ -198,7 +213,7 @@ def _epoch(
     for batch in torch.split(rows, net.hyper.batch):
         inputs, targets = batch[:, :-1], batch[:, 1:]
         known = inputs != 0
-        loss = functional.cross_entropy(net.logits(net(inputs)[known]), targets[known] - 1)
+        loss = functional.cross_entropy(net.logits(net(inputs)[known]), targets[known] - 1, weight=weights)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

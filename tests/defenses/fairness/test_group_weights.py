@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from world import make_world
 
-from audit.types import Item
-from defenses.fairness.weights import example_weights, group_weights
+from audit.data.splits import leave_one_out
+from audit.targets.zoo.sasrec import SASRec
+from audit.targets.zoo.sasrec_model import Hyper, train
+from audit.types import Catalog, Item
+from defenses.fairness.weights import example_weights, group_weights, item_weights
 
 
 def film(*genres: str) -> Item:
@@ -39,3 +45,28 @@ def test_several_genres_are_averaged_and_none_is_left_alone() -> None:
         example_weights([[film("A")]], [], "genres")
     with pytest.raises(ValueError, match="no item has a value"):
         group_weights([[film()]], [film()], "genres")
+
+
+def test_each_item_has_the_mean_weight_of_its_groups() -> None:
+    catalog = Catalog([Item(str(n), "T", attributes={"genres": g}) for n, g in enumerate([("A",), ("A", "B"), ()])])
+    found = item_weights(catalog, [[film("A"), film("B")]] * 4, [film("A")] * 3 + [film("B")], "genres")
+    assert found == pytest.approx([2 / 3, (2 / 3 + 2) / 2, 1.0])
+    with pytest.raises(ValueError, match="'B' is among the targets and in no history"):
+        item_weights(catalog, [[film("A")]], [film("B")], "genres")
+
+
+def test_a_training_that_takes_weights_shows_less_of_what_weighs_less(tmp_path: Path) -> None:
+    world = make_world(users=60)
+    small = Hyper(dim=16, layers=1, heads=2, length=12, epochs=3, rate=1e-2, batch=16)
+    genres = [item.attributes["genres"] for item in world.catalog.items_in_order]
+    most = max({g for held in genres for g in held}, key=lambda g: sum(g in held for held in genres))
+    inside = np.array([most in held for held in genres])
+    shares = {}
+    for name, weights in (("plain", None), ("ones", np.ones(len(genres))), ("less", np.where(inside, 0.2, 1.0))):
+        train(world, seed=0, out=tmp_path / name, hyper=small, item_weights=weights)
+        scores = SASRec.load(tmp_path / name, world.catalog).score(list(leave_one_out(world).train.values()))
+        shares[name] = float(inside[np.argsort(-scores, axis=1)[:, :10]].mean())
+    assert shares["ones"] == pytest.approx(shares["plain"])
+    assert shares["less"] < 0.6 * shares["plain"]
+    with pytest.raises(ValueError, match="one for each item"):
+        train(world, seed=0, out=tmp_path / "bad", hyper=small, item_weights=np.ones(3))
