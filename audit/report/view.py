@@ -179,6 +179,12 @@ class RunView:
         """What fails or is open, most severe first."""
         return [r for r in self.rows if r.pressing]
 
+    @property
+    def shown(self) -> int:
+        """How many of them stand open on the page: every failure, and some of what is open; the rest is folded."""
+        failed = sum(row.finding.verdict == "fail" for row in self.pressing)
+        return failed + min(_OPEN, len(self.pressing) - failed)
+
     @cached_property
     def modules(self) -> list[ModuleView]:
         """The modules, quality first, then by name."""
@@ -201,6 +207,10 @@ class RunView:
         """What the cases were drawn from."""
         data = self.run.record.config.get("dataset", {})
         return str(data.get("name") or data.get("interactions") or "unnamed data")
+
+
+_OPEN = 15
+"""Open checks that stand on the page beside the failures."""
 
 
 def _module(name: str, rows: Sequence[Row]) -> ModuleView:

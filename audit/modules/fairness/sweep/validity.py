@@ -41,7 +41,7 @@ def judge_validity(desk: Desk, variant: Variant) -> None:
 def _gap(desk: Desk, card: ReportCard, variant: Variant, kind: str, measure: Callable[[Reading], float]) -> None:
     own, neutral = _rates(desk, variant.id, measure), _rates(desk, NEUTRAL, measure)
     kept: Bools = np.isfinite(own) & np.isfinite(neutral)
-    title = f"{_WHAT[kind]} when a user is {variant.attribute} {variant.value}"
+    title = f"{_WHAT[kind]} when a user says “{variant.value}” ({variant.attribute})"
     if kept.sum() < FEWEST:
         reason = f"{int(kept.sum())} of {len(kept)} anchors gave lists with and without the value"
         card.skip("invalid_gap", title, reason, **desk.named(variant, kind=kind))

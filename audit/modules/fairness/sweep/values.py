@@ -31,7 +31,7 @@ class ValueJudge:
 
     @property
     def _name(self) -> str:
-        return f"{self.variant.attribute} {self.variant.value}"
+        return f"“{self.variant.value}” ({self.variant.attribute})"
 
     def judge(self) -> None:
         """Report distance, dispersion and similarity."""
@@ -51,7 +51,7 @@ class ValueJudge:
 
     @property
     def _title(self) -> str:
-        return f"What changes beyond noise and harmless words when a user is {self._name}"
+        return f"What changes beyond noise and harmless words when a user says {self._name}"
 
     @property
     def _params(self) -> dict[str, str | int | float | bool | None]:
@@ -135,7 +135,7 @@ class ValueJudge:
 
     def _energy(self, valid: Bools, runs: stats.RunComparison) -> None:
         desk, card = self.desk, self.desk.primary
-        name, spread = f"Do answers change at all when a user is {self._name}", runs.dispersion
+        name, spread = f"Do answers change at all when a user says {self._name}", runs.dispersion
         alike = desk.alike
         harmless = [
             (alike.within() + alike.within(p.id)) / 2 - (alike.between(p.id) + alike.between(NEUTRAL, p.id)) / 2
@@ -164,7 +164,7 @@ class ValueJudge:
         )
         desk.explored.add(
             "dispersion",
-            f"Are answers more alike when a user is {self._name}",
+            f"Are answers more alike when a user says {self._name}",
             desk.mean(spread, (-2.0, 2.0), card, "dispersion", self.variant.id),
             n=len(spread),
             unit=desk.unit,
@@ -182,7 +182,7 @@ class ValueJudge:
         desk, card, alike = self.desk, self.desk.primary, self.desk.alike
         placebos = alike.table(desk.placebos)
         kept = valid & np.isfinite(placebos).any(axis=1)
-        title = f"Do answers change more than by harmless words when a user is {self._name}"
+        title = f"Do answers change more than by harmless words when a user says {self._name}"
         if kept.sum() < FEWEST:
             reason = f"without repeats it needs placebos, and they gave lists on {int(kept.sum())} anchors"
             card.skip("energy_distance", title, reason, **self._params)
@@ -216,7 +216,7 @@ class ValueJudge:
             alone = f"repeats of the neutral form among each other: {np.nanmean(noise):.3f}" if len(noise) else ""
             card.add(
                 "similarity",
-                f"Similarity to the neutral list when a user is {self._name}",
+                f"Similarity to the neutral list when a user says {self._name}",
                 desk.mean(values[valid], (0.0, max(1.0, float(values[valid].max()))), card, "sim", self.variant.id),
                 n=int(valid.sum()),
                 unit=desk.unit,
