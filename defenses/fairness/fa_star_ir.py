@@ -59,6 +59,9 @@ def adjusted(k: int, p: float, alpha: float) -> float:
 class FaStarIr:
     """Gives protected items a place in every prefix, and otherwise keeps the target's order.
 
+    It asks for nothing where (1 - p) to the power of k is α or more: so short a list without a protected item is
+    ordinary. The answer's detail then says so.
+
     Args:
         catalog: the items.
         column: of the items; None for the catalogue's genres.
@@ -148,6 +151,8 @@ class FairPrefixes(Reranked):
         needed = required(k, d.share, adjusted(k, d.share, d.alpha))
         inside = [bool(d.protected & set(groups_of(self.item(request, e), d.column))) for e in entries]
         waiting, order, held, remark = list(range(len(entries))), [], 0, ""
+        if not needed[-1]:
+            remark = f"a share of {d.share:.3g} asks for no protected item in {k} places; raise share, or ask for more"
         for minimum in needed:
             short = held < minimum
             at = next((n for n, i in enumerate(waiting) if inside[i]), 0) if short else 0

@@ -182,6 +182,15 @@ def test_what_the_longer_list_cannot_give_is_said() -> None:
     assert answer.detail == "place 2: 0 of 1 protected items; the longer list holds no more"
 
 
+@pytest.mark.parametrize(("share", "asks"), [(0.15, False), (0.2, False), (0.21, True)])
+def test_a_share_that_asks_for_nothing_is_said(share: float, asks: bool) -> None:
+    # Ten places without a protected item have the chance (1 - p)^10, which is below .1 from p = .206 on.
+    made = FaStarIr(Catalog(items(20)), protected=["B"], share=share, depth=2).protect(Scripted(first, honours=READS))
+    (answer,) = made.recommend([Request(User("u"), candidates=items(20), k=10)])
+    assert bool(answer.detail) is not asks
+    assert asks or "asks for no protected item in 10 places" in answer.detail
+
+
 def test_what_prefixes_cost_is_what_protected_items_are_worth_less() -> None:
     def gain(share: float) -> float:
         made = FaStarIr(Catalog(items(20)), protected=["B"], share=share, depth=4).protect(Scripted(first))

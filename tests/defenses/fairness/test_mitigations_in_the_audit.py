@@ -47,7 +47,7 @@ LISTS: dict[str, dict[str, Any]] = {
     "attribute-stripping": {},
     "fairness-instruction": {"wording": "equal-treatment"},
     "marginalise": {"attributes": {"gender": ["F", "M"]}},
-    "fa-star-ir": {"protected": ["Western"], "share": 0.3, "depth": 4},
+    "fa-star-ir": {"protected": ["Western"], "share": 0.5, "depth": 4},
     "calibrated": {"weight": 0.5, "depth": 4},
     "exposure-aware": {"slack": 0.2, "depth": 4},
     "ifairlrs": {"weight": 0.3, "depth": 4},
