@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _FEWEST = 2
 """Units that a paired comparison needs."""
+_PERMUTATIONS = 10_000
+_PER_TEST = 100
+"""Permutations per comparison of a mitigation: among m tests Holm's correction multiplies the least p by m, which must
+stay well below .05 for something to be found at all."""
 
 
 def changes(
@@ -40,6 +44,8 @@ def changes(
         One finding per quantity of the bare target: the change of its mean over the units that both sides have.
     """
     context, output = one.context, Output()
+    tests = sum(finding.id in bare.values for bare in before.values() for finding in bare.findings)
+    permutations = max(_PERMUTATIONS, _PER_TEST * tests)
     card = ReportCard(module, context.level, tuple(one.defense.info.controls))
     for name, bare in before.items():
         if reason := parts[name].lacking(context):
@@ -51,7 +57,7 @@ def changes(
         for finding in bare.findings:
             values, new = bare.values.get(finding.id), behind.values.get(finding.id)
             if values is not None and new is not None and finding.id in again:
-                _compare(one, name, finding, again[finding.id], values, new, card)
+                _compare(one, name, finding, again[finding.id], values, new, card, permutations)
     output.findings, output.values = card.corrected(), card.values
     return output
 
@@ -64,6 +70,7 @@ def _compare(
     values: Mapping[str, float],
     new: Mapping[str, float],
     card: ReportCard,
+    permutations: int,
 ) -> None:
     shared = [unit for unit in values if unit in new]
     if len(shared) < _FEWEST:
@@ -80,11 +87,19 @@ def _compare(
         # `of` and the identity of what is compared: the same quantity has one name on both sides.
         params={"defense": one.name, "part": part, "of": before.metric, "finding": before.id},
         test="paired permutation",
-        p=stats.paired_permutation(y, x, rng=rng),
+        p=stats.paired_permutation(y, x, rng=rng, permutations=permutations),
         mde=mde_of(y - x),
-        note=f"{_shown(before)} without, {_shown(after)} behind it",
+        note=f"{_shown(before)} without, {_shown(after)} behind it{_below(before, after)}",
         values=dict(zip(shared, (y - x).tolist(), strict=True)),
     )
+
+
+def _below(before: Finding, after: Finding) -> str:
+    """What an effect below 0 means: nothing is left to mend, and how far below says nothing."""
+    worse = before.direction == "higher_is_worse" and before.floor is not None
+    if worse and after.effect is not None and after.effect < 0:
+        return "; below 0 harmless words move more than this does, however far below it lies"
+    return ""
 
 
 def _shown(finding: Finding) -> str:
