@@ -26,8 +26,11 @@ _LED = re.compile(
 )
 _NAME = re.compile(r"(?:[^\W\d_][\w'’-]*|[^\W\d_]\.)(?=\W|$)")
 _ARTICLE = re.compile(r"\b(?P<article>an?)\s+$", re.IGNORECASE)
+_NO_ARTICLE = re.compile(r"\b(?:the|are)\s+$", re.IGNORECASE)
+_NEXT = re.compile(r"\s*([^\W\d_]+)")
 _YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 _MOVED = re.compile(r"^(?P<rest>.+), (?P<article>The|A|An)$")
+_NEAR = 60
 _NO_NOUN = frozenset(
     "a about and as at because but by for from i if in is of on or so than that the to too very was were when who "
     "with".split()
@@ -63,25 +66,21 @@ class Persons:
         values = [value for group in listed["values"].values() for value in group]
         persons = [*listed["persons"]]
         one = _any([*values, *persons], _AGE)
-        apart = r"(?:\s*,\s*|\s+and\s+(?:an?\s+)?|\s+|-)"
-        run = rf"{one}(?:{apart}{one})*"
         people = _any(listed["people"])
         # What becomes neutral counts as its neutral form does, or a second look would find more than the first.
-        subjects = _any([*listed["subjects"], *listed["persons"], *listed["persons"].values()])
-        labels = _any(listed["labels"])
-        lead = (
-            rf"(?:\b(?:I\s+am|I['’]m|we\s+are|as|being|{subjects}\s+(?:is|are|was))\s+"
-            rf"(?:(?:an?|the)\s+)?)"
+        subjects = _any([*listed["subjects"], *persons, *listed["persons"].values()])
+        lead = rf"\b(?:I\s+am|I['’]m|we\s+are|as|being|{subjects}\s+(?:is|are|was))\s+(?:(?:an?|the)\s+)?"  # “I am a ”
+        ends = r"\s*(?:[,.;!?]|$|(?:who|and|from|with)\b)"
+        # Runs are found first, in one pass, and looked at in their surroundings then: patterns that hold both would
+        # take time that grows with the square of what a user may write.
+        self._run = re.compile(rf"{one}(?:(?:\s*,\s*|\s+and\s+(?:an?\s+)?|\s+){one})*", re.IGNORECASE)
+        self._lead = re.compile(rf"{lead}$", re.IGNORECASE)
+        self._address = re.compile(r"\b(?:this\s+is|for|helping)\s+(?:an?|the)\s+$", re.IGNORECASE)
+        self._ends = re.compile(ends, re.IGNORECASE)
+        self._number = re.compile(r"(?<![\w-])\d{1,3}(?=\s*(?:[,.;!?]|and\b|$))", re.IGNORECASE)
+        self._labelled = re.compile(
+            rf"{_any(listed['labels'])}\s*(?:[:=]|\s+is\b)\s*(?P<value>[\w'’-]+(?: {one})?)", re.IGNORECASE
         )
-        self._said = re.compile(rf"(?P<lead>{lead})(?P<run>{run}|\d{{1,3}}(?=\s*(?:[,.;!?]|and\b|$)))", re.IGNORECASE)
-        self._of_people = re.compile(rf"(?P<run>{run})(?=\s+{people})", re.IGNORECASE)
-        noun = _any(persons)
-        self._with_noun = re.compile(rf"(?P<run>{one}(?:{apart}{one})*?{apart}{noun})", re.IGNORECASE)
-        self._addressed = re.compile(
-            rf"\b(?:this\s+is|for|helping)\s+(?:an?|the)\s+(?P<run>{run})(?=\s*(?:[,.;!?]|$|(?:who|and|from|with)\b))",
-            re.IGNORECASE,
-        )
-        self._labelled = re.compile(rf"{labels}\s*(?:[:=]|\s+is\b)\s*(?P<value>[\w'’-]+(?: {one})?)", re.IGNORECASE)
         self._people = re.compile(rf"\s+{people}", re.IGNORECASE)
         self._gendered = re.compile(_any(persons), re.IGNORECASE)
         self._alone = re.compile(_any([*self._neutral, "her"]), re.IGNORECASE)
@@ -110,9 +109,12 @@ class Persons:
         return apart
 
     def _found(self, text: str) -> list[Change]:
-        found = [self._without(text, *m.span("run"), said=True) for m in self._said.finditer(text)]
-        for pattern in (self._of_people, self._with_noun, self._addressed):
-            found += [self._without(text, *m.span("run")) for m in pattern.finditer(text)]
+        found = [change for m in self._run.finditer(text) for change in self._of_run(text, *m.span())]
+        found += [
+            self._without(text, *m.span(), said=True)
+            for m in self._number.finditer(text)
+            if self._lead.search(_near(text, m.start()))
+        ]
         found += [_taken_out(text, *m.span()) for m in self._gone.finditer(text)]
         found += [
             (*m.span("value"), _WITHHELD) for m in self._labelled.finditer(text) if m["value"].casefold() != _WITHHELD
@@ -120,6 +122,16 @@ class Persons:
         for match in self._alone.finditer(text):
             found.append((*match.span(), _cased(self._neutral_of(text, match), match[0])))
         return found + _names(text)
+
+    def _of_run(self, text: str, start: int, end: int) -> list[Change]:
+        """What to do to a longest run of values and gendered nouns; nothing where it is not said of a person."""
+        before = _near(text, start)
+        if self._lead.search(before):
+            return [self._without(text, start, end, said=True)]
+        if self._people.match(text, end) or (self._address.search(before) and self._ends.match(text, end)):
+            return [self._without(text, start, end)]
+        nouns = [m.span() for m in self._gendered.finditer(text, start, end)]
+        return [self._without(text, start, nouns[-1][1])] if nouns and nouns[-1][0] > start else []
 
     def _without(self, text: str, start: int, end: int, *, said: bool = False) -> Change:
         """Values said of a person: before a noun they go; where they are the noun, a neutral one takes their place.
@@ -129,26 +141,33 @@ class Persons:
         if self._people.match(text, end):
             return _taken_out(text, start, end)
         gendered = self._gendered.findall(text[start:end])
-        follows = re.match(r"\s*([^\W\d_]+)", text[end:])
+        follows = _NEXT.match(text, end)
         if not gendered and follows and text[end : end + 1] != "," and follows[1].casefold() not in _NO_NOUN:
             return _taken_out(text, start, end)
         noun = self._neutral[gendered[-1].casefold()] if gendered else "person"
-        before = _ARTICLE.search(text, 0, start)
+        before = _article_before(text, start)
         if before is None:
-            bare = (
-                not said
-                or noun in {"people", "children"}
-                or re.search(r"\b(?:the|are)\s+$", text[:start], re.IGNORECASE)
-            )
+            bare = not said or noun in {"people", "children"} or _NO_ARTICLE.search(_near(text, start))
             return start, end, noun if bare else f"{article(noun)} {noun}"
-        return before.start("article"), end, f"{_cased(article(noun), before['article'])} {noun}"
+        return before[0], end, f"{_cased(article(noun), before[1])} {noun}"
 
     def _neutral_of(self, text: str, match: re.Match[str]) -> str:
         word = match[0].casefold().replace("’", "'")
         if word != "her":
             return self._neutral[word]
-        follows = re.match(r"\s+([^\W\d_]+)", text[match.end() :])
-        return "their" if follows and follows[1].casefold() not in _NO_NOUN else "them"
+        follows = _NEXT.match(text, match.end())
+        return "their" if follows and text[match.end()].isspace() and follows[1].casefold() not in _NO_NOUN else "them"
+
+
+def _near(text: str, at: int) -> str:
+    """What stands just before a place: a lead is never longer."""
+    return text[max(at - _NEAR, 0) : at]
+
+
+def _article_before(text: str, at: int) -> tuple[int, str] | None:
+    """Where the article just before a place begins, and the article."""
+    found = _ARTICLE.search(near := _near(text, at))
+    return None if found is None else (at - len(near) + found.start("article"), found["article"])
 
 
 def _any(words: Sequence[str], more: str = "") -> str:
@@ -181,10 +200,10 @@ def _taken_out(text: str, start: int, end: int) -> Change:
     """A phrase and the blank behind it; an article before it comes to fit the next word."""
     while end < len(text) and text[end] == " ":
         end += 1
-    before = _ARTICLE.search(text, 0, start)
+    before = _article_before(text, start)
     if before is None or end >= len(text):
         return start, end, ""
-    return before.start("article"), end, f"{_cased(article(text[end:]), before['article'])} "
+    return before[0], end, f"{_cased(article(text[end : end + _NEAR]), before[1])} "
 
 
 def _cased(new: str, old: str) -> str:

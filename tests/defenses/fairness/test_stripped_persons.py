@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from helpers import Scripted
@@ -134,3 +136,13 @@ def test_any_mixture_is_stripped_once_and_for_all() -> None:
     rng = np.random.default_rng(0)
     for _ in range(300):
         stripped(" ".join(rng.choice(parts, size=9)))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["old ", "I am old and a ", "1 year old, ", "her ", "My name is A ", "best regards ", "gender: ", "I am   a "],
+)
+def test_long_texts_take_no_longer_than_their_length(piece: str) -> None:
+    begun = time.perf_counter()
+    behind().rewrite([Request(User("u", note=piece * (20_000 // len(piece))))])
+    assert time.perf_counter() - begun < 2.0  # what grows with the square takes ten times as long
