@@ -134,6 +134,17 @@ def test_equal_thresholds_restore_what_a_shift_took_from_one_group() -> None:
     assert accuracy(before, requests) > 0.8, "the bare target is right about everybody whom it does not shift"
 
 
+def test_a_target_that_is_even_already_is_hardly_changed() -> None:
+    def even(request: Request) -> Answer:
+        given = zip(request.candidates or (), merits(request), strict=True)
+        return Answer(tuple(Ranked(item.id, item.title, merit) for item, merit in given))
+
+    requests, bare = audited(), target(even)
+    said = yes_by_gender(list(FairThresholds(OTHERS, targets=6, history=8).protect(bare).recommend(requests)), requests)
+    plain = yes_by_gender(list(bare.recommend(requests)), requests)
+    assert abs(said["M"] - said["F"]) < abs(plain["M"] - plain["F"]) + 0.1
+
+
 def test_the_reduction_narrows_the_gap_and_what_it_costs_is_seen() -> None:
     requests = audited()
     bare = target(knows_but_is_harsh)

@@ -375,6 +375,35 @@ def test_the_audit_sees_the_exposure_change(tmp_path: Path) -> None:
     assert moved.p < 0.01
 
 
+# Clean twins ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_list_that_is_fair_already_is_left_alone() -> None:
+    mixed = tuple(item for pair in zip(items(20)[:10], items(20)[10:], strict=True) for item in pair)
+    catalog = Catalog(items(20))
+    past = (Event(items(20)[0]), Event(items(20)[10]))
+    request = Request(User("u", past, note="I like slow films."), candidates=mixed, k=6)
+    target = Scripted(first, honours=READS)
+    for defense in (
+        AttributeStripping(catalog),
+        FairnessInstruction(),
+        Marginalise(attributes={"gender": ["female", "male"]}),
+        FaStarIr(catalog, protected=["B"], share=0.5),
+        Calibrated(catalog, weight=0.5),
+    ):
+        (answer,) = defense.protect(target).recommend([request])
+        assert answer.ids == first(request).ids, defense.info.id
+
+
+def test_exposure_that_is_as_wanted_costs_nothing() -> None:
+    groups = [("A",), ("B",)] * 5
+    relevance = np.repeat([1.0, 0.8, 0.6, 0.4, 0.2], 2)
+    matrix = exposure_matrix(relevance, groups, 10, "parity", 0.2)
+    assert matrix is not None
+    seen = np.array([1 / np.log2(p + 2) for p in range(10)])
+    assert relevance @ matrix @ seen == pytest.approx(relevance @ seen)
+
+
 # Instruction and options ----------------------------------------------------------------------------------------------
 
 
