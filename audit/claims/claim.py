@@ -49,6 +49,8 @@ class Claim:
         polarity: False for a denial (“is not a horror film”).
         hedged: whether it is softened (“I think”, “probably”); reported apart.
         approximate: whether the object is (“about two hours”, “around 1990”).
+        attribute: the column of the catalogue that the answer names itself (“its publisher is …”), if it does; else the
+            predicate says which columns may hold it (`audit.claims.columns`).
     """
 
     predicate: Predicate
@@ -61,6 +63,7 @@ class Claim:
     polarity: bool = True
     hedged: bool = False
     approximate: bool = False
+    attribute: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,15 @@ class Facts:
         complete: attributes whose values in the catalogue are all there are: only of these does a missing value
             contradict a claim.
         passages: further texts that may decide, by id, such as what a knowledge base has on the items.
+        searched: whether a knowledge base was asked for passages: where none came that is about a claim's item, the
+            retrieval missed, and that is said apart.
     """
 
     catalog: Catalog
     request: Request
     complete: frozenset[str] = frozenset()
     passages: dict[str, str] = field(default_factory=dict)
+    searched: bool = False
 
     def item(self, claim: Claim) -> Item | None:
         """The claim's item, if it is in the catalogue."""
