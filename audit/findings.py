@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from audit import edits as edit_data
@@ -32,6 +32,56 @@ SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 Param = str | int | float | bool | None
 
 
+ClaimVerdict = Literal["supported", "contradicted", "unverifiable"]
+CLAIM_VERDICTS: tuple[ClaimVerdict, ...] = ("contradicted", "unverifiable", "supported")
+"""Worst first. `unverifiable` is neither of the others: nobody could check it."""
+
+
+@dataclass(frozen=True)
+class ClaimMark:
+    """One claim of an answer with its place in the raw text, as evidence shows it.
+
+    Attributes:
+        start: where it begins in the raw text of the answer.
+        end: one past where it ends.
+        verdict: what was found about it.
+        predicate: what is asserted (`year`, `creator`, …); `exists` for a recommended title itself.
+        object: of what, as written.
+        subject: title of the item as written; empty for a claim about the user.
+        decided_by: the rung that decided; empty where nothing could.
+        source: id of the row or passage that decided.
+        evidence: that row or passage, as a person can read it.
+        note: why, in a few words.
+    """
+
+    start: int
+    end: int
+    verdict: ClaimVerdict
+    predicate: str
+    object: str
+    subject: str = ""
+    decided_by: str = ""
+    source: str = ""
+    evidence: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.verdict not in CLAIM_VERDICTS:
+            raise ValueError(f"verdict: {self.verdict!r} must be one of {', '.join(CLAIM_VERDICTS)}")
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"start, end: {self.start}, {self.end} are not a place in a text; 0 <= start <= end")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible form; empty fields are left out."""
+        return {name: value for name, value in asdict(self).items() if value != ""}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ClaimMark:
+        """Inverse of `to_dict`."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{"predicate": "", "object": "", **{k: v for k, v in data.items() if k in known}})
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One case a person can open: what was asked, what was edited, what came back.
@@ -45,6 +95,7 @@ class Evidence:
         edits: from the clean request to the edited one.
         note: what the numbers of this case were.
         before_repeat: which repeat of `before` is meant, as the store numbers them (`audit.gateway`).
+        claims: what the answer asserts, with what was found about it; of the answer to `after`, if there is one.
     """
 
     case: str
@@ -55,6 +106,7 @@ class Evidence:
     edits: tuple[Edit, ...] = ()
     note: str = ""
     before_repeat: int = 0
+    claims: tuple[ClaimMark, ...] = ()
 
     @property
     def id(self) -> str:
@@ -62,7 +114,7 @@ class Evidence:
         return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible form, without the id; a first repeat before is left out."""
+        """JSON-compatible form, without the id; a first repeat before and claims are left out where there are none."""
         data: dict[str, Any] = {
             "case": self.case,
             "title": self.title,
@@ -74,6 +126,8 @@ class Evidence:
         }
         if self.before_repeat:
             data["before_repeat"] = self.before_repeat
+        if self.claims:
+            data["claims"] = [claim.to_dict() for claim in self.claims]
         return data
 
     @classmethod
@@ -88,6 +142,7 @@ class Evidence:
             edits=tuple(edit_data.from_dict(e) for e in data.get("edits", ())),
             note=data.get("note", ""),
             before_repeat=data.get("before_repeat", 0),
+            claims=tuple(ClaimMark.from_dict(claim) for claim in data.get("claims", ())),
         )
 
 

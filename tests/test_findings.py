@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from audit.edits import HistoryDrop, TextEdit
-from audit.findings import Evidence, Finding, Verdict, not_applicable, overall
+from audit.findings import ClaimMark, Evidence, Finding, Verdict, not_applicable, overall
 
 FULL = Finding(
     module="robustness",
@@ -104,3 +104,27 @@ def test_evidence_is_addressed_by_its_content() -> None:
     assert len(shown.id) == 16
     assert replace(shown, note="m").id != shown.id
     assert Evidence.from_dict({"case": "u", "title": "t"}) == Evidence("u", "t")
+
+
+MARK = ClaimMark(4, 8, "contradicted", "year", "1994", "Heat", "structured", "i2", "Heat (1995)", "the year is 1995")
+
+
+def test_evidence_with_claims_survives_json_and_without_any_is_what_it_was() -> None:
+    bare = Evidence("u1", "T", "a")
+    assert "claims" not in bare.to_dict(), "evidence stored by earlier versions keeps its id"
+    shown = replace(bare, claims=(MARK, ClaimMark(0, 3, "unverifiable", "exists", "Heat")))
+    assert Evidence.from_dict(json.loads(json.dumps(shown.to_dict()))) == shown
+    assert shown.id != bare.id
+    assert shown.to_dict()["claims"][1] == {
+        "start": 0, "end": 3, "verdict": "unverifiable", "predicate": "exists", "object": "Heat",
+    }  # fmt: skip
+
+
+def test_a_mark_of_a_later_version_is_read_for_what_is_known_of_it() -> None:
+    assert ClaimMark.from_dict({**MARK.to_dict(), "colour": "red"}) == MARK
+
+
+@pytest.mark.parametrize(("field", "value"), [("verdict", "false"), ("start", -1), ("end", 3)])
+def test_a_mark_that_is_none_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        ClaimMark.from_dict({**MARK.to_dict(), field: value})

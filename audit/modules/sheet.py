@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from audit.claims import Ruling
 from audit.edits import Edit, apply
-from audit.findings import Evidence
+from audit.findings import CLAIM_VERDICTS, ClaimMark, Evidence
 from audit.modules.base import Context, Output
 from audit.modules.report_card import ReportCard
+from audit.text import clip, clip_middle
 from audit.types import Request
+
+MOST_CLAIMS = 100
+"""Claims kept of one answer; an answer of megabytes holds more than anybody opens."""
+_NAME, _PASSAGE, _NOTE = 200, 1200, 300
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,37 @@ class Sheet:
     output: Output
     examples: int
 
-    def show(self, case: str, title: str, request: Request, note: str) -> str:
-        """Keep a request and its answer as evidence; returns its id."""
+    def show(
+        self,
+        case: str,
+        title: str,
+        request: Request,
+        note: str,
+        *,
+        repeat: int = 0,
+        claims: Sequence[Ruling | ClaimMark] = (),
+    ) -> str:
+        """Keep a request and its answer as evidence; returns its id.
+
+        Args:
+            case: whose request it is.
+            title: one line that says what there is to see.
+            request: as asked.
+            note: what the numbers of this case were.
+            repeat: which repeat of the request is shown.
+            claims: what the answer asserts, with what was found about it: shown in its text. Of very many the worst
+                are kept, and the note says so.
+        """
+        marks, left_out = marked(claims)
         return self._keep(
-            Evidence(case=case, title=title, before=request.digest, note=note, before_repeat=self._stored(0))
+            Evidence(
+                case=case,
+                title=title,
+                before=request.digest,
+                note=_joined(note, left_out),
+                before_repeat=self._stored(repeat),
+                claims=marks,
+            )
         )
 
     def compare(
@@ -47,6 +80,7 @@ class Sheet:
         *,
         repeat: int = 0,
         after_repeat: int = 0,
+        claims: Sequence[Ruling | ClaimMark] = (),
     ) -> str:
         """Keep two answers as evidence, before and after edits; returns its id.
 
@@ -58,7 +92,9 @@ class Sheet:
             note: what the numbers of this case were.
             repeat: which repeat of the request is shown.
             after_repeat: which repeat of the edited one.
+            claims: what the answer after the edits asserts; as in `show`.
         """
+        marks, left_out = marked(claims)
         return self._keep(
             Evidence(
                 case=case,
@@ -67,8 +103,9 @@ class Sheet:
                 after=apply(edits, request).digest,
                 after_repeat=self._stored(after_repeat),
                 edits=tuple(edits),
-                note=note,
+                note=_joined(note, left_out),
                 before_repeat=self._stored(repeat),
+                claims=marks,
             )
         )
 
@@ -82,3 +119,48 @@ class Sheet:
     def _keep(self, evidence: Evidence) -> str:
         self.output.evidence.append(evidence)
         return evidence.id
+
+
+def marked(claims: Sequence[Ruling | ClaimMark]) -> tuple[tuple[ClaimMark, ...], int]:
+    """Claims as evidence keeps them, by their place in the text: bounded, the worst first; and how many found no room.
+
+    Args:
+        claims: rulings of the ladder, or marks made elsewhere, such as of titles.
+    """
+    marks = [_bounded(claim if isinstance(claim, ClaimMark) else _mark(claim)) for claim in claims]
+    kept = sorted(marks, key=lambda m: CLAIM_VERDICTS.index(m.verdict))[:MOST_CLAIMS]
+    return tuple(sorted(kept, key=lambda m: (m.start, m.end))), len(marks) - len(kept)
+
+
+def _mark(ruling: Ruling) -> ClaimMark:
+    claim = ruling.claim
+    said = [ruling.note] if ruling.note else []
+    said += ["said as a denial"] if not claim.polarity else []
+    said += ["said as a guess"] if claim.hedged else []
+    return ClaimMark(
+        start=claim.start,
+        end=claim.end,
+        verdict=ruling.verdict,
+        predicate=claim.predicate,
+        object=claim.object,
+        subject=claim.subject,
+        decided_by=ruling.rung or "",
+        source=ruling.source,
+        evidence=ruling.evidence,
+        note="; ".join(said),
+    )
+
+
+def _bounded(mark: ClaimMark) -> ClaimMark:
+    return replace(
+        mark,
+        object=clip(mark.object, _NAME),
+        subject=clip(mark.subject, _NAME),
+        source=clip(mark.source, _NAME),
+        evidence=clip_middle(mark.evidence, _PASSAGE),
+        note=clip(mark.note, _NOTE),
+    )
+
+
+def _joined(note: str, left_out: int) -> str:
+    return f"{note}; {left_out:,} further claims are not kept here" if left_out else note
