@@ -1,0 +1,74 @@
+"""From the option `knowledge` to what claims are checked against beside the catalogue's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audit.errors import ConfigError, nearest
+from audit.knowledge import KnowledgeBase, SentenceEncoder
+from audit.types import Catalog
+
+KNOWN = ("documents", "encoder", "complete", "folder")
+MINILM = "minilm"
+"""Value of `encoder` for the sentence encoder of the asset store."""
+
+
+def check(knowledge: Mapping[str, Any] | None) -> None:
+    """Refuse what can be refused without reading anything.
+
+    Raises:
+        ValueError: the option is no mapping, or a value in it cannot be used.
+    """
+    if knowledge is None:
+        return
+    if not isinstance(knowledge, Mapping):
+        raise ValueError(f"knowledge: {knowledge!r} must be a mapping with {', '.join(KNOWN)}")
+    for name, value in knowledge.items():
+        if name not in KNOWN:
+            raise ValueError(f"knowledge.{name}: there is no such option; {nearest(str(name), KNOWN)}")
+        if name in ("documents", "complete"):
+            strings = (
+                isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
+            )
+            if not strings:
+                kind = "paths" if name == "documents" else "attributes of the catalogue"
+                raise ValueError(f"knowledge.{name}: {value!r} must be a list of {kind}")
+        elif value is not None and not isinstance(value, str):
+            raise ValueError(f"knowledge.{name}: {value!r} must be the path of a folder")
+
+
+def complete(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> frozenset[str]:
+    """Attributes whose values in the catalogue are all there are: only of these does a missing value contradict.
+
+    Raises:
+        ConfigError: no item has such an attribute.
+    """
+    known = {name for item in catalog.values() for name in item.attributes}
+    named = (knowledge or {}).get("complete") or ()
+    for name in named:
+        if name not in known:
+            said = nearest(name, sorted(known)) if known else "its items have no attributes"
+            raise ConfigError(f"knowledge.complete: {name!r} is no attribute of the catalogue; {said}")
+    return frozenset(named)
+
+
+def build(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> KnowledgeBase:
+    """The catalogue and the user's documents, searched by words, and by meaning too where an encoder is named.
+
+    Args:
+        knowledge: `documents`: files and folders; `encoder`: `minilm` or the folder of a sentence encoder; `folder`:
+            where vectors are kept.
+        catalog: the items.
+
+    Raises:
+        DataError: a document cannot be read, or there is nothing to search.
+        ConfigError: the encoder cannot be loaded.
+        AssetError: MiniLM cannot be fetched.
+    """
+    options = knowledge or {}
+    named = options.get("encoder")
+    encoder = None if named in (None, MINILM) else SentenceEncoder(Path(named))
+    documents = [Path(path) for path in options.get("documents") or ()]
+    return KnowledgeBase.build(catalog, documents, options.get("folder"), encoder, dense=named is not None)
