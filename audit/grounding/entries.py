@@ -182,7 +182,9 @@ def _plain(text: str, start: int, end: int, known: Known, line: str) -> Entry | 
 def _may_cut(cut: re.Match[str], body: str) -> bool:
     """Whether a known title may end here: an invented subtitle or sequel must not shrink to the title it builds on."""
     rest = body[cut.end() :]
-    if cut["colon"] or cut["comma"]:
+    if cut["colon"]:
+        return reads_as_reason(_upto_separator(rest))
+    if cut["comma"]:
         return reads_as_reason(rest)
     if cut["bracket"]:
         return not numbers(rest.partition(")")[0].casefold())
@@ -199,9 +201,16 @@ def _default_cut(cuts: list[re.Match[str]], body: str) -> re.Match[str] | None:
             return later if later and not reads_as_reason(between) else cut
         if cut["year"]:
             return cut
+        if cut["colon"]:
+            rest = _upto_separator(rest)
         if (cut["colon"] or cut["comma"] or cut["bracket"]) and reads_as_reason(rest):
             return cut
     return None
+
+
+def _upto_separator(rest: str) -> str:
+    """What stands behind a colon, before a dash or a year: "Alien: A New Dawn - slow" has a subtitle and a reason."""
+    return next((rest[: c.start()] for c in islice(_CUT.finditer(rest), _MAX_CUTS) if c["dash"] or c["year"]), rest)
 
 
 def _entry(text: str, start: int, end: int, year: int | None, rest: int, stop: int, line: str) -> Entry | None:

@@ -29,6 +29,12 @@ _NOT_RECOMMENDED = re.compile(
     r"[\w\s,'’]{0,25}$",
     re.IGNORECASE,
 )
+_FORECAST = re.compile(
+    r"(?:may|might|will|would|could|should|['’]ll|['’]d)\s+(?:(?!not\b|never\b)\w+\s+){0,2}(?:like|love|enjoy)"
+    r"[\w\s,'’]{0,25}$",
+    re.IGNORECASE,
+)
+"""What somebody may like is no past of theirs."""
 _JOINED = re.compile(r"[\s,;&*_\"“”]*(?:and|or|as well as)?[\s*_\"“”(]*(?:\(?\d{4}\)?)?[\s,)*_]*", re.IGNORECASE)
 
 
@@ -130,7 +136,8 @@ def quoted(text: str, known: Known) -> list[Entry]:
             continue
         joined = previous_end >= 0 and _JOINED.fullmatch(text[previous_end : found.start()][:60]) is not None
         if not (joined and found.start() - previous_end <= 60):
-            skipping = _NOT_RECOMMENDED.search(text[max(0, found.start() - 60) : found.start()]) is not None
+            before = text[max(0, found.start() - 60) : found.start()]
+            skipping = _NOT_RECOMMENDED.search(before) is not None and _FORECAST.search(before) is None
         previous_end = found.end()
         entry = read_entry(text, start, end, known)
         if skipping or entry is None or (not known(entry.title) and reads_as_reason(entry.title)):

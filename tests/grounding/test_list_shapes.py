@@ -41,6 +41,13 @@ def grounder() -> Grounder:
         ("2001: A Space Odyssey\nHeat", ["odyssey", "heat"]),
         ("1. Kill Bill: Vol. 2\n2. Heat", ["vol2", "heat"]),
         ("1. Heat\n2. An Invented Film\n3. Up", ["heat", None, "up"]),
+        # A title with an invented second title is not the title, whatever is said behind it.
+        ("1. Heat: A New Dawn - it never drags\n2. Up", [None, "up"]),
+        ("1. Heat: A New Dawn (1995) - it never drags\n2. Up", [None, "up"]),
+        ("1. Heat: it never drags - really\n2. Up", ["heat", "up"]),
+        # What one may like is recommended, what one liked is not.
+        ('I would recommend "Heat". You might also like "Up", and you will love "X-Men".', ["heat", "up", "xmen"]),
+        ('Because you liked "Heat", you might like "Up". You would not enjoy "X-Men".', ["up"]),
     ],
 )
 def test_the_shape_of_a_list_does_not_change_it(grounder: Grounder, text: str, ids: list[str | None]) -> None:
