@@ -25,7 +25,7 @@ _QUOTED = re.compile(
 _YEAR_BEHIND = re.compile(r"[\s\"'”*_]{0,4}[\(\[]((?:18|19|20)\d\d)[\)\]]")
 _NOT_RECOMMENDED = re.compile(
     r"(?:lik(?:e|ed|ing)|lov(?:e|ed|ing)|enjoy(?:ed|ing)|watch(?:ed|ing)|seen|saw|fans? of|similar to|reminiscent of"
-    r"|based on|because of|unlike|avoid|not recommend|n['’]t recommend|cannot recommend|instead of|history)"
+    r"|based on|because of|unlike|avoid|(?:not|n['’]t) (?:recommend|enjoy)|cannot recommend|instead of|history)"
     r"[\w\s,'’]{0,25}$",
     re.IGNORECASE,
 )
