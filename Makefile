@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table defense-table postgres test check format bench clean
+.PHONY: help install assets audit attack-table defense-table fairness postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,11 @@ attack-table: assets ## every attack on two targets in one table; may be stopped
 defense-table: assets ## every attack against every defense on two targets; may be stopped and given again; writes docs/defenses/table.md
 	mkdir -p reports
 	RECAUDIT_STORE=reports/defense-table.sqlite $(BIN)/python -m benchmarks.defense_table
+
+fairness: assets ## the long fairness audits: eight attributes on a language model, six mitigations on P5
+	mkdir -p reports
+	$(BIN)/recaudit run examples/audits/fairness-smollm2.yaml --no-gate --store reports/fairness.sqlite --report reports/fairness-smollm2.html
+	$(BIN)/recaudit run examples/audits/mitigations-p5.yaml --no-gate --store reports/fairness.sqlite --report reports/mitigations-p5.html
 
 postgres: # the store is tested on a real server, which the tests start themselves
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \

@@ -98,7 +98,7 @@ def _below(before: Finding, after: Finding) -> str:
     """What an effect below 0 means: nothing is left to mend, and how far below says nothing."""
     worse = before.direction == "higher_is_worse" and before.floor is not None
     if worse and after.effect is not None and after.effect < 0:
-        return "; below 0 harmless words move more than this does, however far below it lies"
+        return "; below 0 it lies under its floor, where nothing is left to mend, and how far under says nothing"
     return ""
 
 

@@ -27,6 +27,7 @@ from audit.stats.discrimination import (
     uauc_interval,
 )
 from audit.stats.equivalence import Equivalence, equivalence
+from audit.stats.fair_prefixes import prefix_alpha, prefix_failure, prefix_minimums
 from audit.stats.groups import (
     GroupSpread,
     adjusted_difference,
@@ -141,6 +142,9 @@ __all__ = [
     "paired_rate_difference",
     "paired_uauc_difference",
     "permutations_for",
+    "prefix_alpha",
+    "prefix_failure",
+    "prefix_minimums",
     "random_lists",
     "rate_permutation",
     "ratio_interval",

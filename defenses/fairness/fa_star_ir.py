@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
+from audit import stats
 from audit.defense import DefenseInfo
 from audit.edits import Zone
 from audit.errors import ConfigError
@@ -13,47 +13,6 @@ from audit.types import Catalog, Ranked, Request
 from defenses.fairness.rerank import MISSING, Order, Reranked, check_depth, column_of, groups_of
 
 _WHERE = "defenses.fa-star-ir"
-
-
-@lru_cache(maxsize=256)
-def required(k: int, p: float, alpha: float) -> tuple[int, ...]:
-    """How many protected items every prefix of length 1 to k must hold: the α-quantile of Binomial(length, p).
-
-    Zehlike et al., CIKM 2017 (arXiv 1706.06368), definition 3.
-    """
-    from scipy.stats import binom
-
-    return tuple(int(binom.ppf(alpha, length, p)) for length in range(1, k + 1))
-
-
-@lru_cache(maxsize=256)
-def failure(k: int, p: float, alpha: float) -> float:
-    """The chance that a fair list of length k, drawn by coins of p, fails the test in some prefix (their section 4.2).
-
-    Counted exactly: the distribution of protected items over those lists that passed every prefix so far.
-    """
-    needed = required(k, p, alpha)
-    alive = {0: 1.0}
-    for minimum in needed:
-        after: dict[int, float] = {}
-        for count, chance in alive.items():
-            for more, share in ((1, p), (0, 1.0 - p)):
-                if count + more >= minimum:
-                    after[count + more] = after.get(count + more, 0.0) + chance * share
-        alive = after
-    return 1.0 - sum(alive.values())
-
-
-@lru_cache(maxsize=256)
-def adjusted(k: int, p: float, alpha: float) -> float:
-    """The α per prefix at which a fair list fails with chance α at most, over all prefixes together."""
-    if failure(k, p, alpha) <= alpha:
-        return alpha
-    low, high = 0.0, alpha
-    for _ in range(40):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if failure(k, p, middle) <= alpha else (low, middle)
-    return low
 
 
 class FaStarIr:
@@ -107,7 +66,7 @@ class FaStarIr:
     def _share(self) -> float:
         items = self.catalog.items_in_order
         held = sum(bool(self.protected & set(groups_of(item, self.column))) for item in items)
-        return min(max(held / len(items), 0.01), 0.99)
+        return min(max(held / max(1, len(items)), 0.01), 0.99)
 
     @property
     def info(self) -> DefenseInfo:
@@ -148,7 +107,7 @@ class FairPrefixes(Reranked):
         """Place by place the best entry, unless the prefix would then hold too few: then the best protected one."""
         d = self._defense
         k = min(request.k, len(entries))
-        needed = required(k, d.share, adjusted(k, d.share, d.alpha))
+        needed = stats.prefix_minimums(k, d.share, stats.prefix_alpha(k, d.share, d.alpha))
         inside = [bool(d.protected & set(groups_of(self.item(request, e), d.column))) for e in entries]
         waiting, order, held, remark = list(range(len(entries))), [], 0, ""
         if not needed[-1]:

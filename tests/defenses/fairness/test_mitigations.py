@@ -17,11 +17,12 @@ from audit.modules.fairness.sweep import Sweep
 from audit.modules.mitigation import changes
 from audit.modules.protected import protect
 from audit.modules.report_card import ReportCard
+from audit.stats import prefix_alpha, prefix_failure, prefix_minimums
 from audit.target import Input
 from audit.types import Answer, Catalog, Event, Item, Ranked, Request, Turn, User
 from defenses.fairness.calibrated import Calibrated, divergence, shares
 from defenses.fairness.exposure import ExposureAware, exposure_matrix, lot
-from defenses.fairness.fa_star_ir import FaStarIr, adjusted, failure, required
+from defenses.fairness.fa_star_ir import FaStarIr
 from defenses.fairness.instruction import FairnessInstruction, statements
 from defenses.fairness.marginalise import Marginalise
 from defenses.fairness.stripping import AttributeStripping
@@ -140,8 +141,8 @@ def test_a_refusal_to_most_is_a_refusal() -> None:
 
 
 def test_the_tables_of_the_sheet() -> None:
-    assert required(10, 0.5, 0.1) == (0, 0, 0, 1, 1, 1, 2, 2, 3, 3)
-    assert required(10, 0.3, 0.1) == (0, 0, 0, 0, 0, 0, 1, 1, 1, 1)
+    assert prefix_minimums(10, 0.5, 0.1) == (0, 0, 0, 1, 1, 1, 2, 2, 3, 3)
+    assert prefix_minimums(10, 0.3, 0.1) == (0, 0, 0, 0, 0, 0, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_the_tables_of_the_sheet() -> None:
 )
 def test_the_tables_of_the_authors_own_library(k: int, p: float, alpha: float, table: list[int]) -> None:
     # Expected values of the tests of fairsearch (fair-search/fairsearch-fair-python).
-    assert list(required(k, p, alpha)) == table
+    assert list(prefix_minimums(k, p, alpha)) == table
 
 
 @pytest.mark.parametrize(
@@ -163,15 +164,17 @@ def test_the_tables_of_the_authors_own_library(k: int, p: float, alpha: float, t
     [(10, 0.2, 0.15, 0.134217728), (20, 0.25, 0.078125, 0.10515247355215251)],
 )
 def test_chances_of_failure_are_those_of_the_authors_own_library(k: int, p: float, alpha: float, fails: float) -> None:
-    assert failure(k, p, alpha) == pytest.approx(fails, abs=1e-9)
+    assert prefix_failure(k, p, alpha) == pytest.approx(fails, abs=1e-9)
 
 
 def test_the_adjustment_is_the_authors_wherever_it_can_be_met() -> None:
-    assert adjusted(10, 0.2, 0.15) == 0.15
-    assert required(30, 0.3, adjusted(30, 0.3, 0.05)) == tuple([0] * 10 + [1] * 6 + [2] * 5 + [3] * 4 + [4] * 5)
-    assert failure(30, 0.3, adjusted(30, 0.3, 0.05)) == pytest.approx(0.04877730797178359, abs=1e-9)
+    assert prefix_alpha(10, 0.2, 0.15) == 0.15
+    assert prefix_minimums(30, 0.3, prefix_alpha(30, 0.3, 0.05)) == tuple(
+        [0] * 10 + [1] * 6 + [2] * 5 + [3] * 4 + [4] * 5
+    )
+    assert prefix_failure(30, 0.3, prefix_alpha(30, 0.3, 0.05)) == pytest.approx(0.04877730797178359, abs=1e-9)
     # Theirs takes the nearest table, here one that fails too often; ours never exceeds what is promised.
-    assert failure(20, 0.25, adjusted(20, 0.25, 0.1)) <= 0.1 < failure(20, 0.25, 0.078125)
+    assert prefix_failure(20, 0.25, prefix_alpha(20, 0.25, 0.1)) <= 0.1 < prefix_failure(20, 0.25, 0.078125)
 
 
 def test_what_the_longer_list_cannot_give_is_said() -> None:
@@ -204,12 +207,12 @@ def test_what_prefixes_cost_is_what_protected_items_are_worth_less() -> None:
 
 def test_the_correction_for_prefixes_is_exact() -> None:
     rng = np.random.default_rng(0)
-    needed = np.array(required(20, 0.4, 0.1))
+    needed = np.array(prefix_minimums(20, 0.4, 0.1))
     lists = rng.random((40_000, 20)) < 0.4
-    assert failure(20, 0.4, 0.1) == pytest.approx((lists.cumsum(axis=1) < needed).any(axis=1).mean(), abs=0.01)
-    alpha = adjusted(20, 0.4, 0.1)
+    assert prefix_failure(20, 0.4, 0.1) == pytest.approx((lists.cumsum(axis=1) < needed).any(axis=1).mean(), abs=0.01)
+    alpha = prefix_alpha(20, 0.4, 0.1)
     assert alpha < 0.1
-    assert failure(20, 0.4, alpha) <= 0.1
+    assert prefix_failure(20, 0.4, alpha) <= 0.1
 
 
 def test_every_prefix_holds_enough_and_the_rest_keeps_its_order() -> None:
@@ -217,7 +220,7 @@ def test_every_prefix_holds_enough_and_the_rest_keeps_its_order() -> None:
     made = FaStarIr(catalog, protected=["B"], share=0.5, depth=2).protect(Scripted(first, honours=READS))
     (answer,) = made.recommend([Request(User("u"), candidates=items(20), k=10)])
     inside = np.cumsum([int(str(i)[1:]) >= 10 for i in answer.ids])
-    assert (inside >= required(10, 0.5, adjusted(10, 0.5, 0.1))).all()
+    assert (inside >= prefix_minimums(10, 0.5, prefix_alpha(10, 0.5, 0.1))).all()
     assert inside[-1] < 5, "no more than needed"
     plain = [i for i in answer.ids if int(str(i)[1:]) < 10]
     assert plain == sorted(plain, key=lambda i: int(str(i)[1:]))
