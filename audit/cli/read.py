@@ -65,14 +65,38 @@ def list_runs(form: FormOption = Form.TEXT, store: StoreOption = None) -> None:
     console().print(rows)
 
 
-def show(run: RunArgument, form: FormOption = Form.TEXT, store: StoreOption = None) -> None:
-    """Show one run: its verdict and its findings, the worst first."""
+EvidenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--evidence",
+        metavar="ID",
+        help="Open one piece of evidence instead: an id from a finding, or a prefix of it.",
+        show_default=False,
+    ),
+]
+
+
+def show(
+    run: RunArgument,
+    form: FormOption = Form.TEXT,
+    evidence: EvidenceOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Show one run: its verdict and its findings, the worst first; or one piece of its evidence."""
     from audit.cli.show import print_run
     from audit.run import Run
 
     opened = open_store(store)
     found = Run(opened.run(run), opened)
-    if form is Form.JSON:
+    if evidence is not None:
+        from audit.cli.show_evidence import find, print_evidence
+
+        key = find(found, evidence)
+        if form is Form.JSON:
+            put_json(opened.evidence(found.id, [key])[key].to_dict())
+        else:
+            print_evidence(found, key)
+    elif form is Form.JSON:
         put_json(found.to_json())
     else:
         print_run(found)

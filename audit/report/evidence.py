@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.edits import Change, diff
-from audit.findings import Evidence
+from audit.findings import ClaimMark, Evidence
+from audit.report.claims import Claimed, claimed
 from audit.report.view import Row, RunView
 from audit.text import clip, clip_middle, count, number, one_line, visible
 from audit.types import Answer, Item, Request
@@ -49,6 +50,8 @@ class Reply:
         detail: what happened, for any outcome but `ok`.
         text: the raw text, cut to a bounded length.
         more: entries that are not shown.
+        free: whether free text was asked for, so that a list is not to be expected.
+        claims: the raw text with its claims marked, if they were judged.
     """
 
     lines: tuple[Line, ...]
@@ -56,6 +59,8 @@ class Reply:
     detail: str
     text: str
     more: int = 0
+    free: bool = False
+    claims: Claimed | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def collect(view: RunView, *, limit: int = IN_ALL) -> dict[str, Shown]:
         own[f.id] = [key for key in chosen if key not in taken][: max(limit - len(taken), 0)]
         others[f.id] = [key for key in chosen if key in taken]
         taken.update(own[f.id])
-    exhibits = _open(view, [key for keys in own.values() for key in keys])
+    exhibits = opened(view, [key for keys in own.values() for key in keys])
     return {row.finding.id: _shown(row, own, others, exhibits) for row in view.pressing}
 
 
@@ -115,8 +120,8 @@ def _shown(
     return Shown(here, tuple(others[f.id]), len(f.evidence) - len(here) - len(others[f.id]))
 
 
-def _open(view: RunView, ids: Sequence[str]) -> dict[str, Exhibit]:
-    """Three bulk reads, however many pieces there are."""
+def opened(view: RunView, ids: Sequence[str]) -> dict[str, Exhibit]:
+    """Pieces of evidence by id; three bulk reads, however many there are."""
     store, run = view.run.store, view.run.id
     pieces = store.evidence(run, ids)
     digests = {d for e in pieces.values() for d in (e.before, e.after) if d is not None}
@@ -145,6 +150,9 @@ def _exhibit(
     before = answers.get((piece.before, piece.before_repeat)) if piece.before else None
     after = answers.get((piece.after, piece.after_repeat)) if piece.after else None
     k = first.k if first is not None else 10
+    free = first is not None and first.task == "answer"
+    # The claims are those of the answer that is shown last.
+    marks = piece.claims
     return Exhibit(
         id=key,
         case=one_line(piece.case),
@@ -152,8 +160,8 @@ def _exhibit(
         note=one_line(piece.note),
         changes=tuple(_trimmed(c) for c in diff(first, second)) if first and second else (),
         history=_history(first) if first and not second else "",
-        before=None if before is None else _reply(before, k, names, None),
-        after=None if after is None else _reply(after, k, names, before),
+        before=None if before is None else _reply(before, k, names, None, free=free, marks=() if after else marks),
+        after=None if after is None else _reply(after, k, names, before, free=free, marks=marks),
     )
 
 
@@ -174,7 +182,15 @@ def _trimmed(change: Change) -> Change:
     )
 
 
-def _reply(answer: Answer, k: int, names: Mapping[str, str], before: Answer | None) -> Reply:
+def _reply(
+    answer: Answer,
+    k: int,
+    names: Mapping[str, str],
+    before: Answer | None,
+    *,
+    free: bool,
+    marks: Sequence[ClaimMark],
+) -> Reply:
     old = {entry: rank for rank, entry in reversed(list(enumerate((before.ids if before else ())[:k], 1)))}
     lines = []
     for rank, entry in enumerate(answer.ranked[:k], 1):
@@ -193,8 +209,11 @@ def _reply(answer: Answer, k: int, names: Mapping[str, str], before: Answer | No
         tuple(lines),
         answer.outcome,
         clip(one_line(answer.detail), 400),
-        clip(visible(answer.text or ""), _RAW),
+        # Cut first: every character takes time to make visible, and an answer may be megabytes long.
+        clip(visible((answer.text or "")[: _RAW + 1]), _RAW),
         max(len(answer.ranked) - k, 0),
+        free,
+        claimed(answer.text or "", marks) if marks else None,
     )
 
 

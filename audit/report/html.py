@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from audit import text
 from audit.findings import Finding, Verdict
-from audit.report import facts, plots, words
+from audit.report import claims, facts, plots, words
 from audit.report.evidence import IN_ALL, Shown, collect
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
@@ -106,6 +106,8 @@ def _environment() -> Environment:
         method=_method,
         number=text.number,
         p=text.p_value,
+        ruled=claims.VERDICTS.__getitem__,
+        ruled_shape=claims.SHAPES.__getitem__,
         scale=plots.scale_of,
         sentence=_sentence,
         settle=_settle,

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from audit.edits import Change
-from audit.findings import Finding, Verdict
-from audit.report import facts, words
+from audit.findings import CLAIM_VERDICTS, Finding, Verdict
+from audit.report import claims, facts, words
+from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect
 from audit.report.fairness import FairnessView
@@ -24,6 +25,7 @@ from audit.text import markdown as md
 if TYPE_CHECKING:
     from audit.run import Run
 
+_CLAIMS = 8
 PIECES = 20
 """Pieces of evidence in one report; a comment has a bounded length."""
 
@@ -152,7 +154,31 @@ def _exhibit(exhibit: Exhibit) -> str:
     for label, reply in (("before" if exhibit.after else "answer", exhibit.before), ("after", exhibit.after)):
         if reply is not None:
             lines.append(f"  - {label}: {_reply(reply)}")
+            lines += _claims(reply.claims) if reply.claims else []
     return "\n".join(lines)
+
+
+def _claims(view: Claimed) -> list[str]:
+    """The claims of an answer, contradicted ones first, each with what decided."""
+    by_verdict = sorted(view.lines, key=lambda line: CLAIM_VERDICTS.index(line.verdict))
+    lines = []
+    for line in by_verdict[:_CLAIMS]:
+        why = f": {md(clip(line.note, 160))}" if line.note else ""
+        row = f" ({md(clip(line.evidence, 160))})" if line.evidence else ""
+        verdict = f"{claims.SHAPES[line.verdict]} {claims.VERDICTS[line.verdict]}"
+        lines.append(f"    - \\[{line.number}\\] {verdict}: {md(line.what)}; {md(line.decided)}{why}{row}")
+    rest = len(view.lines) - _CLAIMS + sum(n for _, n in view.more)
+    return [*lines, f"    - and {count(rest, 'more claim')}"] if rest > 0 else lines
+
+
+def _marked(view: Claimed) -> str:
+    """The text with its claims in bold and numbered, on one line."""
+    pieces = []
+    for piece in view.stretches:
+        shown = md(piece.text)
+        ends = "".join(f" \\[{n}{claims.SHAPES[verdict]}\\]" for n, verdict in piece.ends)
+        pieces.append(f"**{shown}**{ends}" if piece.verdict and shown else f"{shown}{ends}")
+    return " ".join(piece for piece in pieces if piece)
 
 
 def _change(change: Change) -> str:
@@ -166,6 +192,10 @@ def _change(change: Change) -> str:
 def _reply(reply: Reply) -> str:
     if reply.outcome != "ok":
         return md(f"{reply.outcome}: {reply.detail}")
+    if reply.claims:
+        return _marked(reply.claims)
+    if reply.free:
+        return md(clip(reply.text, 400)) or "an empty text"
     listed = [
         f"{line.rank}. {md(clip(line.title, 60))}{'' if line.id else ' (not in the catalogue)'}" for line in reply.lines
     ]
