@@ -28,6 +28,7 @@ INFO = ModuleInfo(
         # Claims.
         "supported_rate",
         "contradicted_rate",
+        "contradicted_answer_rate",
         "unverifiable_rate",
         "claim_coverage",
         "claim_precision",
@@ -39,6 +40,11 @@ INFO = ModuleInfo(
         "passage_conflict_rate",
         "ragas_faithfulness",
         "deepeval_hallucination",
+        # Answers that say nothing.
+        "refused_rate",
+        "unparsable_rate",
+        "empty_rate",
+        "error_rate",
         # Consistency, citations.
         "inconsistency",
         "consistency_auc",
