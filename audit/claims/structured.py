@@ -1,0 +1,348 @@
+"""The first rung: a claim against the row of its item, the history, and nothing else. It knows no likelihood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import get_args
+
+from audit.claims.claim import Claim, Facts, Predicate, Ruling, RungName, Verdict
+from audit.claims.columns import Cell, cells, key, named
+from audit.claims.genres import Genres, plain
+from audit.claims.past import Past
+from audit.claims.people import one_of, people
+from audit.claims.quantities import Range, lengths, number, price, years
+from audit.claims.wishes import read_wish
+from audit.grounding.titles import normalise
+from audit.knowledge.document import value_in_words
+from audit.text import listed
+from audit.types import Catalog, Item
+
+YEAR_TOLERANCE = 1
+"""Years: the festival and the release of one film are often a year apart."""
+MINUTES = 5.0
+SHARE = 0.05
+"""A length is right within so many minutes or this share of it, whichever is more."""
+PRICE_SHARE = 0.01
+ROUNDED = 0.5
+"""A price said in whole units is right within half of one."""
+PAGES = 5.0
+APPROXIMATE = 2
+"""What is said to be about so much may be off by twice as much."""
+
+_MINUTE_COLUMNS = (
+    "runtime",
+    "runtime_minutes",
+    "running_time",
+    "duration",
+    "duration_minutes",
+    "minutes",
+    "length_minutes",
+)
+_PAGE_COLUMNS = ("pages", "page_count", "num_pages", "number_of_pages")
+
+
+class StructuredRung:
+    """Compares with the catalogue's columns and with the request.
+
+    | predicate | supported | contradicted |
+    |---|---|---|
+    | `year` | equal; off by one with a note, unless `strict_years` | else |
+    | `genre` | the row has every genre named, whatever it calls it | it lacks one, and the column is complete |
+    | `creator`, `cast` | every name is there; a surname alone is enough | one is not, and the column is complete |
+    | `runtime` | within 5 minutes or 5 % | else |
+    | `price` | within 1 %, or half a unit if said in whole units | else; in another currency nobody can say |
+    | `language`, `series_of`, `award`, `platform`, others | the value is there | it is not, the column is complete |
+    | `in_history` | the title is in the user's history | it is not |
+    | `user_likes` | something of the kind is in the history, or in the user's note | never |
+    | `constraint_ok` | the row meets the wish | it does not |
+
+    “About” doubles a tolerance. A denial (“is no horror film”) is ruled the other way round. A column is complete only
+    if `Facts.complete` says so. Where the row has no such column, nothing is decided and the note says so.
+
+    Args:
+        strict_years: whether a year that is off by one is wrong.
+        columns: further columns by predicate, as `{creator: [imprint]}`; they are asked first.
+        synonyms: further names of genres, as `{science fiction: [speculative]}`.
+
+    Raises:
+        ValueError: an option cannot be used.
+    """
+
+    name: RungName = "structured"
+
+    def __init__(
+        self,
+        *,
+        strict_years: bool = False,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        synonyms: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        for predicate, names in (columns or {}).items():
+            if predicate not in get_args(Predicate):
+                raise ValueError(f"columns.{predicate}: there is no such predicate; use {listed(get_args(Predicate))}")
+            if isinstance(names, str) or not names:
+                raise ValueError(f"columns.{predicate}: {names!r} must be a list of column names")
+        for genre, others in (synonyms or {}).items():
+            if isinstance(others, str) or not others:
+                raise ValueError(f"synonyms.{genre}: {others!r} must be a list of names")
+        self.strict_years = strict_years
+        self.columns = dict(columns or {})
+        self.synonyms = dict(synonyms or {})
+        self._of: _Reading | None = None
+
+    def rule(self, claims: list[Claim], facts: Facts) -> list[Ruling | None]:
+        """One ruling per claim; with `rung` None, where the catalogue cannot decide, the note says why."""
+        if self._of is None or self._of.catalog is not facts.catalog:
+            self._of = _Reading(facts.catalog, self.columns, self.synonyms)
+        past = self._of.past(facts)
+        return [self._rule(claim, facts, self._of, past) for claim in claims]
+
+    def _rule(self, claim: Claim, facts: Facts, reading: _Reading, past: Past) -> Ruling:
+        if claim.predicate == "in_history":
+            found = past.holds(claim.object)
+            return _ruled(claim, found.inside, found.evidence, "history", found.note)
+        if claim.predicate == "user_likes":
+            found = past.likes(claim.object, reading.genres)
+            return _ruled(claim, found.inside, found.evidence, "history", found.note)
+        item = facts.item(claim)
+        if item is None:
+            return _open(claim, "its item is not in the catalogue" if claim.subject else "it names no item")
+        if claim.predicate == "constraint_ok":
+            return self._wish(claim, item, facts, reading)
+        check = _CHECKS.get(claim.predicate) if not claim.attribute else None
+        held = cells(claim, item, facts, self.columns)
+        if claim.predicate == "year" and not held and not claim.attribute:
+            held = _year_of_title(item)
+        if not held:
+            return _open(claim, _no_column(claim))
+        return (check or _Check.values)(_Check(claim, item, held, reading, self.strict_years))
+
+    def _wish(self, claim: Claim, item: Item, facts: Facts, reading: _Reading) -> Ruling:
+        """A wish is a claim of another predicate: that the item meets it."""
+        wish = read_wish(claim.object, reading.genres)
+        if wish is None:
+            return _open(claim, f"the wish {claim.object!r} names no column")
+        # A wish is meant as it is said: nobody who asks for less than two hours is told 125 minutes.
+        asserted = Claim(
+            wish.predicate, wish.object, claim.subject, claim.item_id, claim.start, claim.end, wish.object,
+            polarity=wish.polarity, approximate=claim.approximate,
+        )  # fmt: skip
+        ruling = self._rule(asserted, facts, reading, reading.past(facts))
+        if ruling.rung is None or claim.polarity:
+            return Ruling(claim, ruling.verdict, ruling.rung, ruling.evidence, ruling.source, ruling.note)
+        other: Verdict = "contradicted" if ruling.verdict == "supported" else "supported"
+        return Ruling(claim, other, ruling.rung, ruling.evidence, ruling.source, ruling.note)
+
+
+class _Reading:
+    """What is the same for every claim about one catalogue."""
+
+    def __init__(
+        self, catalog: Catalog, columns: Mapping[str, Sequence[str]], synonyms: Mapping[str, Sequence[str]]
+    ) -> None:
+        self.catalog = catalog
+        self._columns, self._synonyms = columns, synonyms
+        self._past: tuple[object, Past] | None = None
+
+    @cached_property
+    def genres(self) -> Genres:
+        """The genres of this catalogue, by all their names."""
+        return Genres(self._synonyms, self.vocabulary)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The values of its columns of genres."""
+        wanted = {key(name) for name in (*self._columns.get("genre", ()), *named("genre"))}
+        return frozenset(
+            part.strip()
+            for item in self.catalog.items_in_order
+            for name, value in item.attributes.items()
+            if key(name) in wanted
+            for part in _genre_parts(value if isinstance(value, tuple) else (str(value),))
+        )
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The genres that the catalogue uses at all."""
+        return self.genres.held(self.vocabulary)
+
+    def past(self, facts: Facts) -> Past:
+        """The user's history, read once per request."""
+        if self._past is None or self._past[0] is not facts.request:
+            self._past = (facts.request, Past(facts.request, self.catalog, self._past and self._past[1]))
+        return self._past[1]
+
+
+class _Check:
+    """One claim against the cells that may decide it."""
+
+    def __init__(self, claim: Claim, item: Item, held: list[Cell], reading: _Reading, strict: bool) -> None:
+        self.claim, self.item, self.held, self.reading, self.strict = claim, item, held, reading, strict
+
+    def year(self) -> Ruling:
+        said = years(self.claim.object)
+        if said is None:
+            return _open(self.claim, f"{self.claim.object!r} names no year")
+        cell, known = self._first(lambda value: years(value))
+        if cell is None or known is None:
+            return _open(self.claim, _no_column(self.claim))
+        slack = 0 if self.strict or said.is_open else YEAR_TOLERANCE
+        slack = APPROXIMATE * max(slack, YEAR_TOLERANCE) if self.claim.approximate else slack
+        return self._measured(cell, said.distance(known), slack, "year")
+
+    def runtime(self) -> Ruling:
+        said = lengths(self.claim.object)
+        if said is None:
+            return _open(self.claim, f"{self.claim.object!r} names no length")
+        cell, known = self._first(lambda value: lengths(value), said.unit)
+        if cell is None or known is None:
+            return _open(self.claim, f"the catalogue has no length in {said.unit}")
+        slack = max(MINUTES if said.unit == "minutes" else PAGES, SHARE * known.high)
+        return self._measured(cell, said.distance(known), self._slack(said, slack), said.unit.removesuffix("s"))
+
+    def price(self) -> Ruling:
+        said = price(self.claim.object)
+        if said is None:
+            return _open(self.claim, f"{self.claim.object!r} names no price")
+        cell, known = self._first(lambda value: price(value))
+        if cell is None or known is None:
+            return _open(self.claim, "the catalogue's price cannot be read")
+        if said.unit and known.unit and said.unit != known.unit:
+            return _open(self.claim, "the catalogue's price is in another currency")
+        whole = said.low == said.high and said.low.is_integer() and said.low > 0
+        slack = max(PRICE_SHARE * known.high, ROUNDED if whole else 0.0)
+        if self.claim.approximate:
+            slack = max(slack, MINUTES / 100 * known.high)
+        return self._measured(cell, said.distance(known), self._slack(said, slack), "")
+
+    def genre(self) -> Ruling:
+        said = self.reading.genres.named(self.claim.object)
+        values = [part for cell in self.held for part in _genre_parts(cell.values)]
+        held = self.reading.genres.held(values)
+        whole = plain(self.claim.object)
+        if whole in {plain(value) for value in values} or (said.genres and not said.unknown and said.genres <= held):
+            return self._found(True, self.held[0])
+        if not said.genres or (said.unknown and said.genres <= held):
+            return _open(self.claim, f"{self.claim.object!r} is no genre that the catalogue uses")
+        lacking = said.genres - held
+        # A genre that the catalogue never uses cannot be lacking from a row of it; a kind of a genre is lacking only
+        # where the genre itself is.
+        widest = {self.reading.genres.wider(genre) or genre for genre in lacking}
+        sure = {genre for genre in widest & self.reading.used if genre not in held}
+        complete = all(cell.complete for cell in self.held)
+        if not sure or not complete:
+            return self._open_set(complete, f"{listed(sorted(lacking))} is not among its genres")
+        return self._found(False, self.held[0], f"{listed(sorted(sure))} is not among its genres")
+
+    def persons(self) -> Ruling:
+        said = people(self.claim.object)
+        known = [name for cell in self.held for value in cell.values for name in people(value)]
+        if not said:
+            return _open(self.claim, f"{self.claim.object!r} names nobody")
+        found = [one_of(name, known) for name in said]
+        missing = [name for name, (likeness, _) in zip(said, found, strict=True) if likeness == "other"]
+        if not missing:
+            by_surname = any(likeness == "surname" for likeness, _ in found)
+            cell = next((c for c in self.held if any(one_of(said[0], people(v))[0] != "other" for v in c.values)), None)
+            return self._found(True, cell or self.held[0], "by surname" if by_surname else "")
+        complete = all(cell.complete for cell in self.held)
+        note = f"{listed(missing)} is not there"
+        return self._found(False, self.held[0], note) if complete else self._open_set(complete, note)
+
+    def values(self) -> Ruling:
+        """Any other column: a number is compared as one, a text by its words."""
+        said, numbered = plain(self.claim.object), number(self.claim.object)
+        words = _words(said)
+        if not words:
+            return _open(self.claim, f"{self.claim.object!r} says nothing that can be compared")
+        for cell in self.held:
+            for value in cell.values:
+                known = number(value)
+                if numbered is not None and known is not None:
+                    if math.isclose(numbered, known):
+                        return self._found(True, cell)
+                elif _same_value(words, _words(plain(value))):
+                    return self._found(True, cell)
+        complete = all(cell.complete for cell in self.held)
+        note = f"{self.claim.object!r} is not there"
+        return self._found(False, self.held[0], note) if complete else self._open_set(complete, note)
+
+    def _first(self, read: Callable[[str], Range | None], unit: str = "") -> tuple[Cell | None, Range | None]:
+        """The first cell that can be read as a quantity of this unit."""
+        for cell in self.held:
+            columns = {"minutes": _MINUTE_COLUMNS, "pages": _PAGE_COLUMNS}.get(unit)
+            for value in cell.values:
+                known = read(value)
+                bare = number(value)
+                if known is None and bare is not None and columns is not None and key(cell.column) in columns:
+                    known = Range(bare, bare, unit)
+                if known is not None and (not unit or known.unit == unit):
+                    return cell, known
+        return None, None
+
+    def _slack(self, said: Range, slack: float) -> float:
+        """A limit (“under two hours”) is exact unless it is softened."""
+        if said.is_open:
+            return slack if self.claim.approximate else 0.0
+        return APPROXIMATE * slack if self.claim.approximate else slack
+
+    def _measured(self, cell: Cell, distance: float, slack: float, unit: str) -> Ruling:
+        if distance > slack:
+            return self._found(False, cell)
+        off = f"{distance:g} {unit}{'' if distance == 1 else 's'}".strip() if unit else f"{distance:g}"
+        return self._found(True, cell, f"off by {off}" if distance else "")
+
+    def _found(self, inside: bool, cell: Cell, note: str = "") -> Ruling:
+        evidence = f"{self.item.title}: {cell.column} {value_in_words(cell.values)}"
+        return _ruled(self.claim, inside, evidence, f"item:{self.item.id}", note)
+
+    def _open_set(self, complete: bool, note: str) -> Ruling:
+        columns = listed([cell.column for cell in self.held])
+        return _open(self.claim, note if complete else f"{note}, and {columns} need not list all")
+
+
+_CHECKS: Mapping[str, Callable[[_Check], Ruling]] = {
+    "year": _Check.year,
+    "runtime": _Check.runtime,
+    "price": _Check.price,
+    "genre": _Check.genre,
+    "creator": _Check.persons,
+    "cast": _Check.persons,
+}
+
+
+def _ruled(claim: Claim, inside: bool | None, evidence: str, source: str, note: str) -> Ruling:
+    if inside is None:
+        return _open(claim, note)
+    verdict: Verdict = "supported" if inside == claim.polarity else "contradicted"
+    return Ruling(claim, verdict, "structured", evidence, source, note)
+
+
+def _open(claim: Claim, note: str) -> Ruling:
+    return Ruling(claim, "unverifiable", None, note=note)
+
+
+def _no_column(claim: Claim) -> str:
+    if claim.attribute:
+        return f"the catalogue has no {claim.attribute} of it"
+    return f"the catalogue has no {claim.predicate} of it" if named(claim.predicate) else "no column can hold this"
+
+
+def _year_of_title(item: Item) -> list[Cell]:
+    year = normalise(item.title).year
+    return [] if year is None else [Cell("title", (str(year),), True)]
+
+
+def _genre_parts(values: Sequence[str]) -> list[str]:
+    return [part for value in values for piece in value.split(",") for part in piece.split("|") if part.strip()]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split()) - {"a", "an", "the", "of", "for", "in", "on", "and"}
+
+
+def _same_value(said: frozenset[str], known: frozenset[str]) -> bool:
+    """One says no more than the other: `Academy Award` and `Academy Award for Best Picture (1995)`."""
+    return bool(known) and (said <= known or (known <= said and len(known) > 1))
