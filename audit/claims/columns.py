@@ -12,11 +12,14 @@ from typing import Any
 import yaml
 
 from audit.claims.claim import Claim, Facts
-from audit.grounding.titles import fold
+from audit.grounding.titles import fold, split_words
 from audit.types import AttributeValue, Item
 
 _PARTS = re.compile(r"\s*[|;]\s*")
 _WORD = re.compile(r"[^\W\d_]+")
+_SMALL = frozenset("a an the of for in on and or its several two three four five many".split())
+NEAR = 6
+"""Words before a name among which the deed is looked for (“directed by the great Italian master …”)."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +79,44 @@ def key(name: str) -> str:
 
 def named(predicate: str) -> tuple[str, ...]:
     """The columns that may hold a predicate; none for those that no column holds."""
-    return _table()[0].get(predicate, ())
+    return _table().columns.get(predicate, ())
 
 
 def role(sentence: str, said: str) -> frozenset[str]:
-    """The columns that a creator's deed leads to, by the last such word before the name; empty where none is there."""
+    """The columns that a creator's deed leads to: the nearest word for it just before the name, else just behind it.
+
+    Empty where there is none: then any creator may be meant.
+    """
     place = sentence.casefold().find(said.casefold())
-    words = _WORD.findall(sentence[:place].casefold() if place > 0 else sentence.casefold())
-    for word in reversed(words):
-        for start, columns in _table()[1].items():
+    before = _WORD.findall(sentence[: max(place, 0)].casefold())[: -NEAR - 1 : -1]
+    behind = _WORD.findall(sentence[place + len(said) :].casefold())[:1] if place >= 0 else []
+    for word in (*before, *behind):
+        for start, columns in _table().roles.items():
             if word.startswith(start):
                 return frozenset(columns)
     return frozenset()
 
 
+@lru_cache(maxsize=1 << 13)
+def words_of(value: str) -> frozenset[str]:
+    """The words of a value without the small ones; `en` is English, an Oscar is an Academy Award."""
+    words = " ".join(split_words(fold(value[:300])))
+    for name, same in _table().values.items():
+        if re.search(rf"\b{name}\b", words):
+            words = words if len(name) < 4 and words != name else re.sub(rf"\b{name}\b", same, words)
+    return frozenset(words.split()) - _SMALL
+
+
+@dataclass(frozen=True)
+class _Table:
+    columns: Mapping[str, tuple[str, ...]]
+    roles: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, str]
+
+
 @cache
-def _table() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+def _table() -> _Table:
     read = resources.files("audit.claims").joinpath("columns.yaml").read_text(encoding="utf-8")
     loaded: dict[str, dict[str, Any]] = yaml.safe_load(read)
     columns, roles = ({name: tuple(those) for name, those in loaded[part].items()} for part in ("columns", "roles"))
-    return columns, roles
+    return _Table(columns, roles, {str(name): str(same) for name, same in loaded["values"].items()})

@@ -23,8 +23,10 @@ _ENDING = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _PARTICLES = frozenset("de del della der di du da dos la le van von den ten ter bin al el ben st saint".split())
 _AND = re.compile(r"\s*(?:,?\s+and\s+|\s+&\s+|\s+with\s+|\s*/\s*|\s*;\s*)\s*", re.IGNORECASE)
 _SIBLINGS = re.compile(r"^(?:the\s+)?(.+?)(?:s)?\s+(?:brothers|bros\.?|sisters|siblings)$", re.IGNORECASE)
-_TYPO_RATIO = 90.0
-_TYPO_LENGTH = 6
+_FAMILY = re.compile(r"^the\s+(\w{3,})s$", re.IGNORECASE)
+# A misspelled name, by the limits that hold for titles.
+_TYPO_RATIO = 93.0
+_TYPO_LENGTH = 8
 
 
 @lru_cache(maxsize=1 << 13)
@@ -61,25 +63,25 @@ def one_of(said: str, known: Sequence[str]) -> tuple[Likeness, str]:
 def alike(said: str, known: str) -> Likeness:
     """Compare two names: by their words, then by surname and what is given beside it.
 
-    `Scott` and `R. Scott` may be Ridley Scott; `Tony Scott` is not.
+    `Scott` and `R. Scott` may be Ridley Scott; `Tony Scott` is not. One word alone is enough if the other name has it.
     """
-    if siblings := _SIBLINGS.match(said.strip()):
+    if siblings := _SIBLINGS.match(said.strip()) or _FAMILY.match(said.strip()):
         said = siblings[1]
     one, two = _words(said), _words(known)
     if not one or not two:
         return "other"
-    if one == two or sorted(one) == sorted(two) or "".join(one) == "".join(two):
+    if sorted(one) == sorted(two) or "".join(one) == "".join(two):
         return "same"
+    if len(one) == 1 or len(two) == 1:
+        return "surname" if set(one) <= set(two) or set(two) <= set(one) else "other"
     (given, surname), (other_given, other_surname) = _parted(one), _parted(two)
-    if surname != other_surname:
-        # A stage name has no surname to share; a misspelling of a whole name is still that name.
-        whole, other = " ".join(one), " ".join(two)
-        if min(len(whole), len(other)) >= _TYPO_LENGTH and len(one) == len(two) and given == other_given:
-            return "same" if given and fuzz.ratio(surname, other_surname) >= _TYPO_RATIO else "other"
-        return "other"
-    if not given or not other_given:
-        return "surname"
-    return "same" if _compatible(given[0], other_given[0]) else "other"
+    if surname == other_surname:
+        if not given or not other_given:
+            return "surname"
+        return "same" if _compatible(given[0], other_given[0]) else "other"
+    whole, other = " ".join(one), " ".join(two)
+    misspelled = given == other_given and min(len(whole), len(other)) >= _TYPO_LENGTH
+    return "same" if misspelled and fuzz.ratio(whole, other) >= _TYPO_RATIO else "other"
 
 
 def _words(name: str) -> list[str]:
@@ -104,4 +106,4 @@ def _compatible(one: str, two: str) -> bool:
     shorter, longer = sorted((one, two), key=len)
     if longer.startswith(shorter):
         return True
-    return len(shorter) > 3 and fuzz.ratio(shorter, longer) >= 75.0 and shorter[0] == longer[0]
+    return len(shorter) > 4 and fuzz.ratio(shorter, longer) >= 75.0 and shorter[0] == longer[0]

@@ -32,7 +32,10 @@ _NUMBER = rf"\d+(?:[.,]\d+)?|{_WORDED}"
 _BELOW = re.compile(
     r"\b(?:before|prior to|pre|earlier than|older than|under|below|less than|shorter than|fewer than)\b"
 )
-_UP_TO = re.compile(r"\b(?:until|till|up to|no later than|at most|no more than|no longer than|not more than|within)\b")
+_UP_TO = re.compile(
+    r"\b(?:until|till|up to|at most|not? (?:more|later|longer|newer|greater) than|not (?:after|over|above)|within)\b|"
+    r"\bor (?:less|earlier|shorter|under|before|older)\b"
+)
 _ABOVE = re.compile(r"\b(?:after|post|later than|newer than|over|above|more than|longer than|greater than)\b")
 _FROM = re.compile(
     r"\b(?:since|at least|no less than|no earlier than|not before|starting (?:in|from|at))\b|\bonwards?\b"
@@ -192,14 +195,15 @@ def _minutes(text: str) -> float | None:
 def _compared(text: str, found: Range, step: int) -> Range:
     if _BETWEEN.match(text):
         return found
-    if _BELOW.search(text):
-        return Range(-math.inf, found.low - step, found.unit)
+    # The wider wordings first: "no later than" holds "later than".
     if _UP_TO.search(text):
         return Range(-math.inf, found.high, found.unit)
-    if _ABOVE.search(text):
-        return Range(found.high + step, math.inf, found.unit)
     if _FROM.search(text):
         return Range(found.low, math.inf, found.unit)
+    if _BELOW.search(text):
+        return Range(-math.inf, found.low - step, found.unit)
+    if _ABOVE.search(text):
+        return Range(found.high + step, math.inf, found.unit)
     return found
 
 

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import get_args
 
 from audit.claims.claim import Claim, Facts, Predicate, Ruling, RungName, Verdict
-from audit.claims.columns import Cell, cells, key, named
+from audit.claims.columns import Cell, cells, key, named, words_of
 from audit.claims.genres import Genres, plain
-from audit.claims.past import Past
+from audit.claims.history import Past, Titles
 from audit.claims.people import one_of, people
 from audit.claims.quantities import Range, lengths, number, price, years
-from audit.claims.wishes import read_wish
+from audit.claims.wishes import read_wishes
 from audit.grounding.titles import normalise
 from audit.knowledge.document import value_in_words
 from audit.text import listed
@@ -40,6 +40,7 @@ _MINUTE_COLUMNS = (
     "minutes",
     "length_minutes",
 )
+_SERIES_WORDS = frozenset("series saga franchise trilogy collection universe cycle sequence quadrilogy".split())
 _PAGE_COLUMNS = ("pages", "page_count", "num_pages", "number_of_pages")
 
 
@@ -94,10 +95,11 @@ class StructuredRung:
 
     def rule(self, claims: list[Claim], facts: Facts) -> list[Ruling | None]:
         """One ruling per claim; with `rung` None, where the catalogue cannot decide, the note says why."""
-        if self._of is None or self._of.catalog is not facts.catalog:
-            self._of = _Reading(facts.catalog, self.columns, self.synonyms)
-        past = self._of.past(facts)
-        return [self._rule(claim, facts, self._of, past) for claim in claims]
+        reading = self._of
+        if reading is None or reading.catalog is not facts.catalog:
+            reading = self._of = _Reading(facts.catalog, self.columns, self.synonyms)
+        past = Past(facts.request, reading.titles)
+        return [self._rule(claim, facts, reading, past) for claim in claims]
 
     def _rule(self, claim: Claim, facts: Facts, reading: _Reading, past: Past) -> Ruling:
         if claim.predicate == "in_history":
@@ -110,7 +112,7 @@ class StructuredRung:
         if item is None:
             return _open(claim, "its item is not in the catalogue" if claim.subject else "it names no item")
         if claim.predicate == "constraint_ok":
-            return self._wish(claim, item, facts, reading)
+            return self._wishes(claim, item, facts, reading, past)
         check = _CHECKS.get(claim.predicate) if not claim.attribute else None
         held = cells(claim, item, facts, self.columns)
         if claim.predicate == "year" and not held and not claim.attribute:
@@ -119,21 +121,29 @@ class StructuredRung:
             return _open(claim, _no_column(claim))
         return (check or _Check.values)(_Check(claim, item, held, reading, self.strict_years))
 
-    def _wish(self, claim: Claim, item: Item, facts: Facts, reading: _Reading) -> Ruling:
+    def _wishes(self, claim: Claim, item: Item, facts: Facts, reading: _Reading, past: Past) -> Ruling:
         """A wish is a claim of another predicate: that the item meets it."""
-        wish = read_wish(claim.object, reading.genres)
-        if wish is None:
-            return _open(claim, f"the wish {claim.object!r} names no column")
-        # A wish is meant as it is said: nobody who asks for less than two hours is told 125 minutes.
-        asserted = Claim(
-            wish.predicate, wish.object, claim.subject, claim.item_id, claim.start, claim.end, wish.object,
-            polarity=wish.polarity, approximate=claim.approximate,
-        )  # fmt: skip
-        ruling = self._rule(asserted, facts, reading, reading.past(facts))
-        if ruling.rung is None or claim.polarity:
-            return Ruling(claim, ruling.verdict, ruling.rung, ruling.evidence, ruling.source, ruling.note)
-        other: Verdict = "contradicted" if ruling.verdict == "supported" else "supported"
-        return Ruling(claim, other, ruling.rung, ruling.evidence, ruling.source, ruling.note)
+        wishes, whole = read_wishes(claim.object, reading.genres)
+        rulings = [
+            self._rule(
+                Claim(
+                    wish.predicate, wish.object, claim.subject, claim.item_id, claim.start, claim.end, wish.object,
+                    polarity=wish.polarity, approximate=claim.approximate,
+                ),
+                facts,
+                reading,
+                past,
+            )
+            for wish in wishes
+        ]  # fmt: skip
+        broken = next((ruling for ruling in rulings if ruling.verdict == "contradicted"), None)
+        if broken is not None:
+            return _ruled(claim, False, broken.evidence, broken.source, broken.note)
+        left = next((ruling.note for ruling in rulings if ruling.verdict == "unverifiable"), "")
+        if left or not rulings or not whole:
+            return _open(claim, left or f"no column can hold {claim.object!r}")
+        evidence = "; ".join(dict.fromkeys(ruling.evidence for ruling in rulings))
+        return _ruled(claim, True, evidence, rulings[0].source, rulings[0].note)
 
 
 class _Reading:
@@ -144,7 +154,7 @@ class _Reading:
     ) -> None:
         self.catalog = catalog
         self._columns, self._synonyms = columns, synonyms
-        self._past: tuple[object, Past] | None = None
+        self.titles = Titles(catalog)
 
     @cached_property
     def genres(self) -> Genres:
@@ -168,12 +178,6 @@ class _Reading:
         """The genres that the catalogue uses at all."""
         return self.genres.held(self.vocabulary)
 
-    def past(self, facts: Facts) -> Past:
-        """The user's history, read once per request."""
-        if self._past is None or self._past[0] is not facts.request:
-            self._past = (facts.request, Past(facts.request, self.catalog, self._past and self._past[1]))
-        return self._past[1]
-
 
 class _Check:
     """One claim against the cells that may decide it."""
@@ -189,11 +193,15 @@ class _Check:
         if cell is None or known is None:
             return _open(self.claim, _no_column(self.claim))
         slack = 0 if self.strict or said.is_open else YEAR_TOLERANCE
-        slack = APPROXIMATE * max(slack, YEAR_TOLERANCE) if self.claim.approximate else slack
+        if self.claim.approximate and said.low == said.high:  # a decade is wide enough as it is
+            slack = APPROXIMATE * YEAR_TOLERANCE
         return self._measured(cell, said.distance(known), slack, "year")
 
     def runtime(self) -> Ruling:
-        said = lengths(self.claim.object)
+        said, bare = lengths(self.claim.object), number(self.claim.object)
+        if said is None and bare is not None:  # a field of JSON: the column says of what
+            unit = "pages" if any(key(cell.column) in _PAGE_COLUMNS for cell in self.held) else "minutes"
+            said = Range(bare, bare, unit)
         if said is None:
             return _open(self.claim, f"{self.claim.object!r} names no length")
         cell, known = self._first(lambda value: lengths(value), said.unit)
@@ -253,20 +261,23 @@ class _Check:
 
     def values(self) -> Ruling:
         """Any other column: a number is compared as one, a text by its words."""
-        said, numbered = plain(self.claim.object), number(self.claim.object)
-        words = _words(said)
-        if not words:
+        read = _SERIES_WORDS if self.claim.predicate == "series_of" else frozenset[str]()
+        said, numbered = words_of(self.claim.object) - read, number(self.claim.object)
+        if not said:
             return _open(self.claim, f"{self.claim.object!r} says nothing that can be compared")
         for cell in self.held:
             for value in cell.values:
-                known = number(value)
-                if numbered is not None and known is not None:
-                    if math.isclose(numbered, known):
+                known, figure = words_of(value) - read, number(value)
+                if numbered is not None and figure is not None:
+                    if math.isclose(numbered, figure):
                         return self._found(True, cell)
-                elif _same_value(words, _words(plain(value))):
+                elif said == known:
                     return self._found(True, cell)
-        complete = all(cell.complete for cell in self.held)
+                elif not read and (said < known or (known < said and len(known) > 1)):
+                    # `Academy Award` and `Academy Award for Best Picture`: one says no more than the other.
+                    return self._found(True, cell, "in part")
         note = f"{self.claim.object!r} is not there"
+        complete = all(cell.complete for cell in self.held)
         return self._found(False, self.held[0], note) if complete else self._open_set(complete, note)
 
     def _first(self, read: Callable[[str], Range | None], unit: str = "") -> tuple[Cell | None, Range | None]:
@@ -337,12 +348,3 @@ def _year_of_title(item: Item) -> list[Cell]:
 
 def _genre_parts(values: Sequence[str]) -> list[str]:
     return [part for value in values for piece in value.split(",") for part in piece.split("|") if part.strip()]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split()) - {"a", "an", "the", "of", "for", "in", "on", "and"}
-
-
-def _same_value(said: frozenset[str], known: frozenset[str]) -> bool:
-    """One says no more than the other: `Academy Award` and `Academy Award for Best Picture (1995)`."""
-    return bool(known) and (said <= known or (known <= said and len(known) > 1))
