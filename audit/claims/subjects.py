@@ -1,0 +1,228 @@
+"""Which item a statement is about: the titles in an answer, and what “it” stands for."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from audit.claims.sentences import plain
+from audit.grounding import GroundedList, Mention
+
+_UP = r"[^\W\d_a-zß-öø-ÿ]"
+_TITLE_WORD = rf"(?:{_UP}[\w'’:!-]*|\d{{1,4}}|of|the|and|in|a|an|to|for|on|at|&|de|la|le)"
+_GUESSED = re.compile(
+    rf"(?:\b(?:recommend|suggest|try|watch|check out|consider|go (?:for|with)|pick is|choice is|about|is"
+    rf"|be)\s(?:the\s(?:film|movie|book)\s)?"
+    rf"(?P<pick>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}}))(?=\s?(?:[.,;:!(\u2014\u2013-]|which|by|from|a\b"
+    rf"|an\b|directed|$))"
+    rf"|(?:^|(?<=[.!?]\s)|(?<=\n))(?P<opening>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}})"
+    r"(?=\s(?:\((?:18|19|20)\d\d\)|(?:is|was) (?:directed|released|written|made|published|produced|set)\b"
+    r"|came out\b|stars\b"
+    r"|(?:is|was) (?:an?|the|one of)\s(?:[\w'’-]{1,20}\s){0,6}?(?:films?|movies?|books?|novels?|series|games?"
+    r"|albums?|classics?)\b))"
+    rf"|(?P<dated>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}})(?=\s\((?:18|19|20)\d\d\))"
+)
+_NO_TITLE = re.compile(
+    r"(?:It|This|That|These|Those|He|She|They|We|I|You|His|Her|Its|Their|My|Your|Here|There|Both|All|One"
+    r"|Another|If|Since|Because|As"
+    r"|The (?:film|movie|book|novel|series|show|game|story|director|author|album|plot|cast|genre|runtime)"
+    r"|Director|Author|Genre|Year"
+    r"|In|With|Based|Set|For|But|And|So|Or|At|On|First|Next|Finally|Also)\b",
+)
+_LEADING = re.compile(r"(?:(?:In|With|For|And|But|Also|Next|Finally|First|Then|My|The (?:film|movie|book))\s)+")
+_ASIDE = re.compile(
+    r"(?:\b(?:unlike|like|than|fans? of|lovers? of|similar to|akin to|reminiscent of|compared (?:to|with)"
+    r"|alongside|vein (?:of|as)"
+    r"|style (?:of|as)|spirit (?:of|as)|(?:sequel|prequel|follow-?up|successor|homage) to|remake of"
+    r"|adaptation of|parody of|based on|inspired by|echoes(?: of)?"
+    r"|from the (?:director|creator|author|writer|maker|studio|team|mind|producer)s? (?:of|behind)|director of"
+    r"|who (?:also )?(?:made|directed|wrote)"
+    r"|known for|famous for|as (?:good|funny|gripping|strong|great) as"
+    r"|(?:if|when|once) you(?:['’]ve| have)? (?:also |really )?(?:liked?|enjoy(?:ed)?|loved?|watched|seen|saw"
+    r"|appreciated?)"
+    r"|not recommend|not suggest|avoid|skip|instead of|rather than)\s(?:the\s)?(?:(?:film|movie|book"
+    r"|novel)s?\s)?(?:like\s)?)[\"“”'‘«*_\s]*$",
+    re.IGNORECASE,
+)
+_LIKING = re.compile(
+    r"(?:\b(?:might|may|will|would|could|should|to|surely|certainly|definitely|probably|also|really)"
+    r"|['’]ll)\s(?:\w+\s)?$",
+    re.IGNORECASE,
+)
+_LINK = re.compile(
+    r"[\"”’'»*_\s]{0,4}(?:[\(\[][^()\[\]\n]{0,60}[\)\]])?[\"”’'»*_\s]{0,4}(?:,?\s?(?:which|that|who|itself|also))?\s?"
+    r"(?:\s(?:is|was|were|has been|are))?[\s,(\u2014\u2013:-]{0,4}$"
+)
+_SLOTTED = ("numbered", "bulleted", "table", "json")
+"""Lists whose marks say where the slot of an entry ends. Bare lines do not: a line may go on about another item."""
+_PARAGRAPH = re.compile(r"\n[ \t]*\n(?=\S)")
+
+
+@dataclass(frozen=True)
+class Title:
+    """A title in the text.
+
+    Attributes:
+        start: where it begins.
+        end: one past its end.
+        title: as written.
+        item_id: the item; None for a title that is nobody's, or of several.
+        listed: whether it is an entry of the list.
+    """
+
+    start: int
+    end: int
+    title: str
+    item_id: str | None
+    listed: bool = False
+
+
+def titles_of(page: str, listed: GroundedList, mentions: Iterable[Mention]) -> list[Title]:
+    """All titles of an answer, in order, none over another: entries of its list, then titles known to the catalogue.
+
+    In prose also what reads like a title and is nobody's, or else what is said of an invented item would be taken for a
+    statement about the item before it.
+    """
+    found = [
+        Title(entry.start, entry.end, entry.title, match.item_id, listed=True)
+        for entry, match in zip(listed.entries, listed.matches, strict=True)
+        if entry.end > entry.start
+    ]
+    found.sort(key=lambda title: title.start)
+    found = _joined(found, (Title(m.start, m.end, m.title, m.match.item_id) for m in mentions))
+    if listed.style not in _SLOTTED:
+        found = _joined(found, _guessed(page))
+    return found
+
+
+def _joined(titles: list[Title], more: Iterable[Title]) -> list[Title]:
+    begins = [title.start for title in titles]
+    new = []
+    for title in more:
+        place = bisect_left(begins, title.end) - 1
+        if place < 0 or titles[place].end <= title.start:
+            new.append(title)
+    return sorted([*titles, *new], key=lambda title: title.start)
+
+
+def _guessed(page: str) -> Iterable[Title]:
+    for found in _GUESSED.finditer(page):
+        name = found.lastgroup or ""
+        start, end = found.span(name)
+        if lead := _LEADING.match(page, start, end):
+            start = lead.end()
+        written = page[start:end]
+        if _NO_TITLE.match(written) or not written or not written[0].isupper():
+            continue
+        if name == "pick" and " " not in written:
+            continue  # one capital word may be anything
+        yield Title(start, end, plain(written), None)
+
+
+class Subjects:
+    """What statements are about.
+
+    Args:
+        page: the text.
+        titles: from `titles_of`.
+        style: how the list was written.
+    """
+
+    def __init__(self, page: str, titles: Sequence[Title], style: str) -> None:
+        self._page, self.titles = page, titles
+        self._begins = [title.start for title in titles]
+        self._owners = [title for title in titles if title.listed] if style in _SLOTTED else []
+        self._owner_begins = [title.start for title in self._owners]
+        self._last_end = self._end_of_list(style)
+        self._table = style == "table"
+
+    def within(self, start: int, end: int) -> list[Title]:
+        """The titles that begin in a span."""
+        return list(self.titles[bisect_left(self._begins, start) : bisect_left(self._begins, end)])
+
+    def over(self, start: int, end: int) -> bool:
+        """Whether a title covers a part of a span."""
+        place = bisect_left(self._begins, end) - 1
+        return place >= 0 and self.titles[place].end > start
+
+    def owner(self, at: int) -> Title | None:
+        """The entry of the list whose slot a place is in."""
+        if self._table:
+            line = self._page.rfind("\n", 0, at) + 1
+            end = self._page.find("\n", at)
+            place = bisect_left(self._owner_begins, line)
+            inside = place < len(self._owners) and (end < 0 or self._owners[place].start < end)
+            return self._owners[place] if inside else None
+        place = bisect_right(self._owner_begins, at) - 1
+        if place < 0 or (place == len(self._owners) - 1 and at >= self._last_end):
+            return None
+        return self._owners[place]
+
+    def of(
+        self, sentence: tuple[int, int], said: tuple[int, int], aside: Collection[Title], running: Title | None
+    ) -> Title | None:
+        """What a wording is about.
+
+        Args:
+            sentence: its sentence.
+            said: its span.
+            aside: titles in the sentence that something is compared with, or that are the user's past.
+            running: the last item that was spoken of before the sentence.
+        """
+        inside = self.within(*sentence)
+        before = [title for title in inside if title.end <= said[0]]
+        # "Alien, which was released in 1979": the title right before it, whatever it is there for.
+        if before and _LINK.fullmatch(self._page, before[-1].end, said[0]):
+            return before[-1]
+        # "the 1995 film Heat"
+        behind = next((title for title in inside if title.start >= said[1]), None)
+        if behind is not None and behind.start - said[1] <= 3 and not self._page[said[1] : behind.start].strip(" \"“'"):
+            return behind
+        owner = self.owner(said[0])
+        subjects = [title for title in before if title not in aside]
+        if owner is not None:
+            # In the slot of an entry, another title is spoken of only where it heads the sentence.
+            heads = [t for t in subjects if t is not owner and not self._page[sentence[0] : t.start].strip(" \"“'*-")]
+            return heads[-1] if heads else owner
+        if subjects:
+            return subjects[-1]
+        later = [title for title in inside if title.start >= said[1] and title not in aside]
+        opening = len(self._page[sentence[0] : said[0]].split()) <= 2
+        if later and (opening or running is None):
+            return later[0]
+        return running
+
+    def is_aside(self, sentence: tuple[int, int], title: Title) -> bool:
+        """Whether a title is only compared with."""
+        found = _ASIDE.search(self._page, max(sentence[0], title.start - 80), title.start)
+        if found is None:
+            return False
+        # "You might also like Heat" recommends it.
+        liked = found[0][:4].lower() == "like"
+        return not (liked and _LIKING.search(self._page, max(sentence[0], found.start() - 30), found.start()))
+
+    def _end_of_list(self, style: str) -> int:
+        """Where the slot of the last entry ends: at an empty line, unless the entries before had paragraphs too."""
+        if not self._owners:
+            return 0
+        if style == "json":
+            return self._owners[-1].end
+        last = self._owners[-1]
+        spread = [
+            _PARAGRAPH.search(self._page, one.end, two.start)
+            for one, two in zip(self._owners, self._owners[1:], strict=False)
+        ]
+        skip = sum(
+            1
+            for gap, two in zip(spread[:1], self._owners[1:2], strict=False)
+            if gap is not None and len(self._page[gap.end() : two.start].split()) > 3
+        )
+        for found in _PARAGRAPH.finditer(self._page, last.end):
+            if self._page[found.end()] in "-*+•|":
+                continue
+            if skip == 0:
+                return found.start()
+            skip -= 1
+        return len(self._page)
