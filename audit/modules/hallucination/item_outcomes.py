@@ -183,7 +183,7 @@ class _Reader:
             return answer.outcome, ()
         if request.task == "answer" and answer.text is not None:
             if not answer.text.strip():
-                return "ok", ()
+                return answer.outcome, ()
             read = self.grounder.ground_list(answer.text, candidates=request.candidates, history=history)
             if read.outcome != "ok":
                 return read.outcome, ()

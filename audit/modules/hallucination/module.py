@@ -34,6 +34,7 @@ INFO = ModuleInfo(
         "claim_precision",
         "claims_per_answer",
         "respond_rate",
+        "unanswered_rate",
         "factscore",
         "invented_history_rate",
         "self_contradiction_rate",
