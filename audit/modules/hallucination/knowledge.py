@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audit.claims.structured import StructuredRung
 from audit.errors import ConfigError, nearest
 from audit.knowledge import KnowledgeBase, SentenceEncoder
 from audit.types import Catalog
 
-KNOWN = ("documents", "encoder", "complete", "folder")
+KNOWN = ("documents", "encoder", "complete", "folder", "columns", "synonyms", "strict_years")
 MINILM = "minilm"
 """Value of `encoder` for the sentence encoder of the asset store."""
 
@@ -35,8 +36,37 @@ def check(knowledge: Mapping[str, Any] | None) -> None:
             if not strings:
                 kind = "paths" if name == "documents" else "attributes of the catalogue"
                 raise ValueError(f"knowledge.{name}: {value!r} must be a list of {kind}")
+        elif name in ("columns", "synonyms"):
+            if not isinstance(value, Mapping):
+                raise ValueError(f"knowledge.{name}: {value!r} must be a mapping to lists of names")
+        elif name == "strict_years":
+            if not isinstance(value, bool):
+                raise ValueError(f"knowledge.strict_years: {value!r} must be true or false")
         elif value is not None and not isinstance(value, str):
             raise ValueError(f"knowledge.{name}: {value!r} must be the path of a folder")
+    try:
+        structured(knowledge)
+    except ValueError as error:
+        raise ValueError(f"knowledge.{error}") from error
+
+
+def columns(knowledge: Mapping[str, Any] | None) -> Mapping[str, Sequence[str]]:
+    """Further columns by predicate, such as `{creator: [imprint]}`: extraction reads them as labels too."""
+    return (knowledge or {}).get("columns") or {}
+
+
+def structured(knowledge: Mapping[str, Any] | None) -> StructuredRung:
+    """The rung of structured facts, with `columns`, `synonyms` (further names of genres) and `strict_years`.
+
+    Raises:
+        ValueError: an option cannot be used.
+    """
+    options = knowledge or {}
+    return StructuredRung(
+        strict_years=bool(options.get("strict_years", False)),
+        columns=columns(knowledge),
+        synonyms=options.get("synonyms") or {},
+    )
 
 
 def complete(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> frozenset[str]:

@@ -9,11 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
+from audit.claims import Claim
+from audit.claims.columns import key, named, role
+from audit.claims.extract import Extractor
 from audit.grounding import Grounder
-from audit.types import AttributeValue, Catalog, Item, Passage
+from audit.types import AttributeValue, Catalog, Item, Passage, Request, User
+
+_NOBODY = Request(User(""), task="answer")
 
 _YEAR = re.compile(r"^[^\n]{0,300}?\(((?:18|19|20)\d\d)\)")
+_YEAR_BEHIND = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*$")
 # Not behind an initial or a short form, which end no sentence.
 _STOP = re.compile(r"(?<!\b[A-Z])(?<!\b(?:Mr|Dr|Ms|Jr|Sr|St))(?<!\bMrs)[.;](?=\s|$)|\n")
 
@@ -22,11 +29,15 @@ _STOP = re.compile(r"(?<!\b[A-Z])(?<!\b(?:Mr|Dr|Ms|Jr|Sr|St))(?<!\bMrs)[.;](?=\s
 class PassageReader:
     """Reads `Title (year). Label: value. Label: value and value.`, which is how a knowledge base writes its rows.
 
+    What a passage says in prose is taken out of it as claims are taken out of answers.
+
     Attributes:
         grounder: finds the item that a passage is about.
+        extractor: reads prose; None: only rows are read.
     """
 
     grounder: Grounder
+    extractor: Extractor | None = None
 
     def rows(self, passages: Sequence[Passage]) -> Catalog:
         """One item per item that a passage is about, with the attributes that the passages state.
@@ -35,14 +46,18 @@ class PassageReader:
         """
         found: dict[str, dict[str, AttributeValue]] = {}
         for passage in passages:
-            item_id = self._about(passage)
+            item_id = self.about(passage)
             if item_id is not None:
                 row = found.setdefault(item_id, {})
-                row.update({name: value for name, value in self._stated(passage.text).items() if name not in row})
+                stated = self._told(passage.text, item_id) | self._stated(passage.text)
+                row.update({name: value for name, value in stated.items() if name not in row})
         catalog = self.grounder.catalog
-        return Catalog(Item(item_id, catalog[item_id].title, "", row) for item_id, row in found.items())
+        # Without the year of its title, which is the catalogue's word and not the passage's.
+        titles = {item_id: _YEAR_BEHIND.sub("", catalog[item_id].title) for item_id in found}
+        return Catalog(Item(item_id, titles[item_id], "", row) for item_id, row in found.items())
 
-    def _about(self, passage: Passage) -> str | None:
+    def about(self, passage: Passage) -> str | None:
+        """The item that a passage is about: the one its id names, or else the first that it mentions."""
         named = passage.id.partition("~")[0].removeprefix("item:")
         if passage.id.startswith("item:") and named in self.grounder.catalog:
             return named
@@ -51,12 +66,12 @@ class PassageReader:
 
     def _stated(self, text: str) -> dict[str, AttributeValue]:
         stated: dict[str, AttributeValue] = {}
-        if (year := _YEAR.match(text)) and "year" in self._kinds:
+        if year := _YEAR.match(text):
             stated["year"] = int(year[1])
         if self._labels is None:
             return stated
         labels = list(self._labels.finditer(text))
-        for label, follows in zip(labels, [*labels[1:], None], strict=True):
+        for label, follows in zip_longest(labels, labels[1:]):
             name = self._names[label[1].casefold()]
             upto = len(text) if follows is None else follows.start()
             stop = _STOP.search(text, label.end(), upto)
@@ -64,6 +79,26 @@ class PassageReader:
             if value:
                 stated[name] = self._value(name, value)
         return stated
+
+    def _told(self, text: str, item_id: str) -> dict[str, AttributeValue]:
+        told: dict[str, list[str]] = {}
+        for claim in self.extractor.extract(text, _NOBODY) if self.extractor else ():
+            sure = claim.polarity and not claim.hedged and not claim.approximate
+            if sure and claim.item_id == item_id and (column := self._column(claim)):
+                told.setdefault(column, []).append(claim.object)
+        return {
+            name: tuple(dict.fromkeys(values)) if self._kinds[name] is tuple else self._value(name, values[0])
+            for name, values in told.items()
+        }
+
+    def _column(self, claim: Claim) -> str | None:
+        """The column of the catalogue that holds what is claimed."""
+        wanted = [claim.attribute] if claim.attribute else list(named(claim.predicate))
+        if claim.predicate == "creator" and not claim.attribute:
+            roles = role(claim.sentence, claim.object)
+            wanted = [name for name in wanted if not roles or name in roles]
+        present = {key(name): name for name in self._kinds}
+        return next((present[key(name)] for name in wanted if key(name) in present), None)
 
     def _value(self, name: str, text: str) -> AttributeValue:
         kind = self._kinds[name]
