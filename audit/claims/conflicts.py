@@ -110,6 +110,8 @@ def _other_maker(first: Claim, second: Claim) -> str:
 
 def _same(first: Claim, second: Claim) -> bool:
     """Whether two claims are of one object."""
+    if first.predicate == "in_history":
+        return True  # its title is the subject by which they are compared
     if plain(first.object) == plain(second.object):
         return True
     if first.predicate == "genre":

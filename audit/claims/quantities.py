@@ -38,7 +38,8 @@ _UP_TO = re.compile(
 )
 _ABOVE = re.compile(r"\b(?:after|post|later than|newer than|over|above|more than|longer than|greater than)\b")
 _FROM = re.compile(
-    r"\b(?:since|at least|no less than|no earlier than|not before|starting (?:in|from|at))\b|\bonwards?\b"
+    r"\b(?:since|at least|not? (?:less|earlier|shorter|older|fewer) than|not (?:before|under|below))\b|"
+    r"\bstarting (?:in|from|at)\b|\bonwards?\b|\bor (?:more|later|longer|over|after|newer)\b"
 )
 _YEAR = re.compile(r"(?<![\d.,])(1[5-9]\d\d|20\d\d)(?![\d])")
 _SHORT_YEAR = re.compile(r"(?<![\w])['’](\d\d)(?![\ds])")
