@@ -66,6 +66,8 @@ class Constraint:
             return f"{verb} {'titles of the genre' if genre else f'titles whose {self.column} includes'} {self.value}."
         year = self.column.casefold() in ("year", "release_year")
         what = "titles released" if year else f"titles whose {self.column} is"
+        if self.kind == "range" and self.low == self.high:
+            return f"Only recommend {what} {f'in {self.low:g}' if year else f'{self.low:g}'}."
         if self.kind == "range":
             return f"Only recommend {what} between {self.low:g} and {self.high:g}."
         if self.kind == "at_least":

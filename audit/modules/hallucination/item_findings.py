@@ -11,7 +11,7 @@ from audit.modules.hallucination.eligibility import Rule, as_number, verdict
 from audit.modules.hallucination.item_outcomes import NOT_LISTED, ItemOutcome, State, Title
 from audit.modules.hallucination.item_rates import Rates
 from audit.stats import CheckerSample
-from audit.types import Catalog, Item
+from audit.types import Item
 
 _RATE = "hallucinated_item_rate"
 _HALLUCINATED = "Recommended titles that are not in the catalogue"
@@ -47,7 +47,7 @@ def existence(
     shown = rates.show(
         _HALLUCINATED, lambda one: [t for t in one.titles if t.state in NOT_LISTED or t.state == "ambiguous"]
     )
-    world, longest = _world(rates.catalog, wider=wider), max(one.asked for one in rates.outcomes)
+    world, longest = _world(rates, wider=wider), max(one.asked for one in rates.outcomes)
     for bound, counted in _bounds(NOT_LISTED, _AMBIGUOUS):
         title = f"{_HALLUCINATED}{_NEAR if bound == 'high' else ''}"
         params: dict[str, Param] = {**shared, "bound": bound}
@@ -79,10 +79,10 @@ def existence(
 def repeats(rates: Rates) -> None:
     """Titles said twice, and items that the user has."""
     title = "Recommended titles that repeat an earlier one of the same answer"
-    shown = rates.show(title, lambda one: [t for t in one.titles if t.duplicate])
+    shown = rates.show(title, lambda one: [t for t in one.titles if t.duplicate], lambda _: "said before")
     rates.titles("duplicate_item_rate", title, lambda one: one.duplicate, shown=shown)
     title = "Recommended items that the user already has"
-    shown = rates.show(title, lambda one: [t for t in one.titles if t.consumed])
+    shown = rates.show(title, lambda one: [t for t in one.titles if t.consumed], lambda _: "in the history")
     rates.titles("consumed_item_rate", title, lambda one: one.consumed, shown=shown)
 
 
@@ -143,7 +143,8 @@ def _eligible(rates: Rates, column: str | None, rules: Sequence[Rule]) -> None:
         [len(per) - per.count(None) for per in found], params={"column": column},
         note=f"of {unknown} more titles nobody can say: no item, or a value is missing; {rates.without}",
         shown=rates.show(
-            _against(rules), lambda one: [t for t, x in zip(one.titles, allowed(one), strict=True) if x is False]
+            _against(rules), lambda one: [t for t, x in zip(one.titles, allowed(one), strict=True) if x is False],
+            lambda _: "",
         ),
     )  # fmt: skip
 
@@ -166,12 +167,19 @@ def _ended(outcome: str) -> Callable[[ItemOutcome], bool]:
     return lambda one: one.empty if outcome == "empty" else one.outcome == outcome
 
 
-def _world(catalog: Catalog, *, wider: bool) -> str:
-    """A catalogue is not the world: how large and how new it is."""
-    years = [year for item in catalog.items_in_order if (year := _year(item)) is not None]
-    newest = f", the newest of {max(years)}" if years else ""
-    real = "" if wider else ", real ones too"
-    return f"the catalogue holds {len(catalog)} items{newest}; titles that it lacks are counted{real}"
+def _world(rates: Rates, *, wider: bool) -> str:
+    """A catalogue is not the world: how large and how new it is, and what it cannot hold for its age."""
+    years = [year for item in rates.catalog.items_in_order if (year := _year(item)) is not None]
+    told = f"the catalogue holds {len(rates.catalog)} items"
+    if years:
+        newest = max(years)
+        later = sum(
+            t.state in NOT_LISTED and t.year is not None and t.year > newest
+            for one in rates.outcomes
+            for t in one.titles
+        )
+        told += f", the newest of {newest}" + (f" ({later} titles with a later year are none of them)" if later else "")
+    return f"{told}; titles that it lacks are counted{'' if wider else ', real ones too'}"
 
 
 def _year(item: Item) -> int | None:

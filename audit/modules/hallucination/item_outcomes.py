@@ -34,6 +34,7 @@ class Title:
         duplicate: whether it repeats an earlier title of the same answer.
         consumed: whether the item stands in the history of the request.
         year_conflict: whether the item exists and the year written beside its title is not its own.
+        year: written beside the title or in it, if any.
     """
 
     written: str
@@ -42,6 +43,7 @@ class Title:
     duplicate: bool = False
     consumed: bool = False
     year_conflict: bool = False
+    year: int | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,8 @@ class _Reader:
         for written, year, match in found:
             normal = normalise(written)
             # Two years make two titles: a film and its remake.
-            key = (normal.text or written.strip(), year if year is not None else normal.year)
+            said = year if year is not None else normal.year
+            key = (normal.text or written.strip(), said)
             if match.item_id is not None:
                 key = (f"id:{match.item_id}", None)
             repeated = key in seen and bool(key[0])
@@ -230,6 +233,7 @@ class _Reader:
                     repeated,
                     match.item_id in history,
                     match.year_conflict,
+                    said,
                 )
             )
         return tuple(titles)

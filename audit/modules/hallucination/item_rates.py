@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,9 @@ Floats = npt.NDArray[np.float64]
 SHOWN = 80
 """Characters of a title that a note quotes."""
 NAMED = 5
-"""Titles that a note names."""
+"""Titles that a note on a broken constraint names."""
+NOTE = 600
+"""Characters of a note."""
 
 _WHY: Mapping[State, str] = {
     "absent": "not in the catalogue",
@@ -31,6 +34,11 @@ _WHY: Mapping[State, str] = {
     "near_reference": "not in the catalogue, and near a title of the wider list",
     "ambiguous": "near an item",
 }
+
+
+def state_in_words(title: Title) -> str:
+    """What looking a title up has shown; empty for one that was found."""
+    return _WHY.get(title.state, "")
 
 
 @dataclass(frozen=True)
@@ -195,15 +203,26 @@ class Rates:
             f"lets {spec.estimate:.1%} of items pass; planted errors are easier to find than natural ones",
         )  # fmt: skip
 
-    def show(self, title: str, faults: Callable[[ItemOutcome], Sequence[Title]]) -> list[str]:
-        """Evidence of the answers with most faults, naming the titles; ids of it."""
+    def show(
+        self, title: str, faults: Callable[[ItemOutcome], Sequence[Title]], why: Callable[[Title], str] = state_in_words
+    ) -> list[str]:
+        """Evidence of the answers with most faults, naming the titles.
+
+        Args:
+            title: one line that says what there is to see.
+            faults: the titles of an answer that are at fault.
+            why: what is wrong with one, in a few words; empty where the title says it.
+
+        Returns:
+            Ids of the evidence.
+        """
         found = [(n, faults(one)) for n, one in enumerate(self.outcomes)]
         worst = sorted((pair for pair in found if pair[1]), key=lambda pair: (-len(pair[1]), pair[0]))
         shown = []
         for n, those in worst[: self.sheet.examples]:
-            note = "; ".join(map(_told, those[:NAMED]))
-            note += f"; and {len(those) - NAMED} more" if len(those) > NAMED else ""
-            shown.append(self.sheet.show(self.cases[n].id, title, self.cases[n].request, note))
+            told = Counter(f"{quoted(one.written)}{f': {said}' if (said := why(one)) else ''}" for one in those)
+            note = "; ".join(f"{text}{f' ({times} times)' if times > 1 else ''}" for text, times in told.items())
+            shown.append(self.sheet.show(self.cases[n].id, title, self.cases[n].request, _cut(note)))
         return shown
 
     def show_answers(
@@ -258,9 +277,8 @@ def quoted(title: str) -> str:
     return f"“{line[:SHOWN]}{'…' if len(line) > SHOWN else ''}”"
 
 
-def _told(title: Title) -> str:
-    why = _WHY.get(title.state, "said before" if title.duplicate else "in the history" if title.consumed else "")
-    return f"{quoted(title.written)}{f': {why}' if why else ''}"
+def _cut(note: str) -> str:
+    return note if len(note) <= NOTE else f"{note[:NOTE]}…"
 
 
 def by_unit(units: Sequence[str], hits: Sequence[int], trials: Sequence[int]) -> tuple[list[str], Floats, Floats]:

@@ -44,7 +44,7 @@ class Items:
     instruction: str | None = None
     reference: str | None = None
     eligible: Mapping[str, Any] | None = None
-    constraints: int = 20
+    constraints: int = 30
     cutoffs: tuple[int, ...] = (5, 10)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from helpers import catalog, items, request
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audit.grounding import Grounder, Matcher
 from audit.modules.hallucination.item_outcomes import MEASURES, counts, item_outcomes
@@ -125,3 +127,16 @@ def test_counts_are_per_answer():
     hits, trials = counts(outcomes, "hallucinated_item_rate_high")
     assert (hits.tolist(), trials.tolist()) == ([1, 0, 1], [2, 0, 1])
     assert counts([], "respond_rate")[0].shape == (0,)
+
+
+@given(
+    texts=st.lists(
+        st.one_of(st.text(max_size=60), st.sampled_from(["1. ", "- ", "[", '{"title": ', "\n", "(1999)"])), max_size=6
+    )
+)
+def test_no_text_breaks_the_reading(texts):
+    text = "\n".join(texts)
+    one = written(text)
+    assert one.outcome in ("ok", "refused", "unparsable")
+    assert one.items >= one.not_listed + one.ambiguous
+    assert one.items >= one.duplicates

@@ -6,13 +6,16 @@ import hashlib
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from helpers import Scripted
 from part_world import a_context, small_world
 
 from audit.data.dataset import Dataset
+from audit.errors import ConfigError
 from audit.modules.hallucination.items import Items
-from audit.modules.hallucination.module import INFO
+from audit.modules.hallucination.module import INFO, Hallucination
+from audit.modules.hallucination.reference import read_reference
 from audit.target import Input
 from audit.types import Answer, Catalog, Ranked
 
@@ -148,6 +151,45 @@ def test_a_wider_reference_parts_what_is_not_sold_from_what_does_not_exist(tmp_p
     assert hir(output, state="nonexistent").estimate == pytest.approx(1 / 5)
     assert hir(output, state="out_of_catalog").estimate == pytest.approx(2 / 5)
     assert "real ones too" not in hir(output).note
+
+
+def test_titles_too_new_for_the_catalogue_are_said(tmp_path):
+    output = run(tmp_path, lambda asked: [*clean(asked)[:3], "Zyxwv Quorble (2017)", "Zyxwv Quorble (2017)"])
+    assert "the newest of 1999 (60 titles with a later year are none of them)" in hir(output).note
+    [evidence] = [e for e in output.evidence if e.id == hir(output).evidence[0]]
+    assert evidence.note == "“Zyxwv Quorble”: not in the catalogue (2 times)"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("gone.txt", None, "there is no such file"),
+        ("empty.txt", b" \n\n", "holds no title"),
+        ("bytes.txt", b"\xff\xfe\x00", "cannot be read as UTF-8 text"),
+        ("names.csv", b"name,year\nSilver Lantern,2001\n", "has no column 'title'; found name, year"),
+        ("nothing.csv", b"", "cannot be read as a table"),
+        ("broken.parquet", b"PAR1", "cannot be read as a table"),
+    ],
+)
+def test_a_reference_that_cannot_be_read_is_said_before_anything_is_asked(tmp_path, name, content, sentence):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    context = a_context(target(clean), tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(sentence)) as caught:
+        Items(reference=str(tmp_path / name)).lacking(context)
+    assert str(caught.value).startswith("modules.hallucination.items.reference: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reference_is_a_list_or_a_table(tmp_path):
+    (tmp_path / "a.txt").write_text("Silver Lantern (2001)\nGreen Kettle\n", encoding="utf-8")
+    (tmp_path / "a.tsv").write_text("title\tyear\nSilver Lantern\t2001\nGreen Kettle\t\n", encoding="utf-8")
+    pd.DataFrame({"title": ["Silver Lantern", "Green Kettle"], "year": [2001, None]}).to_parquet(tmp_path / "a.parquet")
+    for name in ("a.txt", "a.tsv", "a.parquet"):
+        matcher = read_reference(tmp_path / name)
+        assert matcher.match("Silver Lantern", 2001).status == "match"
+        assert matcher.match("Silver Lantern", 1950).year_conflict
+        assert matcher.match("green kettle").found
 
 
 def test_without_a_wider_reference_nothing_is_said_to_exist_nowhere(tmp_path):
@@ -367,6 +409,30 @@ def test_an_instruction_takes_the_constraint_where_no_note_is_read(tmp_path):
     assert edits
     assert {edit.field for edit in edits} == {"instruction"}
     assert all(edit.text.startswith(" ") for edit in edits)
+
+
+# Behind a mitigation --------------------------------------------------------------------------------------------------
+
+
+def test_a_mitigation_that_drops_made_up_titles_moves_their_rate_and_shortens_the_lists(tmp_path):
+    module = Hallucination(
+        checker=False,
+        claims=False,
+        items={"answers": 20, "constraints": 0},
+        defenses={"output-control": {"again": 0}},
+    )
+    context = a_context(
+        target(lambda asked: [*clean(asked)[: asked.k - 1], invented(asked, 0)], tasks=("rank",)), tmp_path, users=20
+    )
+    module.prepare(context)
+    output = module.run(context)
+    found = {(f.params["of"], f.params["finding"]): f for f in output.findings if f.metric == "mitigation_change"}
+    bare = hir(output, "rank")
+    change = found["hallucinated_item_rate", bare.id]
+    assert change.estimate == pytest.approx(-1 / 5)
+    assert change.p_adjusted < 0.05
+    count = one(output, "wrong_count_rate", task="rank")
+    assert found["wrong_count_rate", count.id].estimate == 1.0
 
 
 # The part itself ------------------------------------------------------------------------------------------------------
