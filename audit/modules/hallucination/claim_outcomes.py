@@ -69,10 +69,10 @@ class CheckedAnswer:
         return sum(ruling.verdict == verdict for ruling in self.chosen(predicate=predicate, hedged=hedged))
 
     def chosen(self, *, predicate: str | None = None, hedged: bool = False) -> list[Ruling]:
-        """The rulings on claims of one predicate (None: all), plain or softened."""
+        """The rulings on claims of one predicate (None: all), plain or softened; what is said again counts once."""
         return [
             r
-            for r in self.rulings
+            for r in distinct(self.rulings)
             if r.claim.hedged is hedged and (predicate is None or r.claim.predicate == predicate)
         ]
 
@@ -124,7 +124,7 @@ class ClaimOutcomes:
     @cached_property
     def faithful(self) -> ClaimCounts:
         """Plain claims about items, by what the passages of the request say of them."""
-        return _counted([[r for r in one.faithful if not r.claim.hedged] for one in self.answers])
+        return _counted([[r for r in distinct(one.faithful) if not r.claim.hedged] for one in self.answers])
 
     @cached_property
     def conflicting(self) -> Counts:
@@ -216,7 +216,7 @@ class ClaimReader:
         """
         found: dict[str, str] = {}
         if self.base is not None:
-            for item_id in {claim.item_id for claim in claims if claim.item_id is not None}:
+            for item_id in dict.fromkeys(claim.item_id for claim in claims if claim.item_id is not None):
                 found |= {document.id: document.text for document in self.base.of_item(item_id)}
             queries = list(dict.fromkeys(f"{c.subject} {c.sentence}".strip() for c in claims))
             for hits in self.base.retrieve_many(queries, SEARCHED) if queries else ():
@@ -267,6 +267,18 @@ def _silence(answer: Answer, text: str, grounder: Grounder) -> State:
         return "empty"
     refused = is_refusal(text) and grounder.ground_list(text).outcome == "refused"
     return "refused" if refused else "no_claim"
+
+
+def distinct(rulings: Sequence[Ruling]) -> list[Ruling]:
+    """Each claim once, where it is said first: a model that repeats one true line has not said five true things."""
+    found: dict[tuple[object, ...], Ruling] = {}
+    for ruling in rulings:
+        claim = ruling.claim
+        about = claim.item_id if claim.item_id is not None else claim.subject.casefold()
+        said = (claim.predicate, claim.attribute, about, claim.object.casefold(), claim.polarity, claim.hedged)
+        # A statement that is no more than its sentence is that sentence.
+        found.setdefault((*said, claim.sentence if claim.predicate == "passage" else ""), ruling)
+    return list(found.values())
 
 
 def _counted(rulings: Sequence[Sequence[Ruling]]) -> ClaimCounts:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from audit.claims import Ruling
-from audit.modules.hallucination.claim_outcomes import OF_THE_REQUEST, CheckedAnswer
+from audit.modules.hallucination.claim_outcomes import OF_THE_REQUEST, CheckedAnswer, distinct
 
 
 def factscore(supported: int, facts: int, gamma: float) -> float | None:
@@ -31,7 +31,7 @@ def ragas_faithfulness(one: CheckedAnswer) -> float | None:
 
     Claims that are softened count, because RAGAS does not tell them. None for an answer without a statement.
     """
-    rulings = _about_items(one)
+    rulings = distinct(_about_items(one))
     return sum(r.verdict == "supported" for r in rulings) / len(rulings) if rulings else None
 
 

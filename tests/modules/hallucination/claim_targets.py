@@ -11,6 +11,10 @@ from helpers import Scripted
 from part_world import a_context, small_world
 
 from audit.modules.base import Context
+from audit.modules.hallucination.claim_outcomes import ClaimReader
+from audit.modules.hallucination.claim_trust import Trust
+from audit.modules.hallucination.claims import Claims
+from audit.modules.hallucination.module import INFO
 from audit.target import Input
 from audit.types import Answer, Item, Request
 
@@ -76,5 +80,32 @@ def with_passages(context: Context, passages: Callable[[Request], Sequence[Any]]
     return replace(context, cases=cases)
 
 
-def world(target: Scripted, folder: Any, **options: Any) -> Context:
-    return a_context(target, folder, **options)
+PART = Claims(answers=30, corrected=False)
+
+
+def run(target, folder, part=PART, *, trust=None, passages=None):
+    """The part on a target, in a small world; of the checker's own audit only what is given."""
+    context = a_context(target, folder)
+    if passages is not None:
+        context = with_passages(context, passages)
+    assert part.lacking(context) is None
+    reader = ClaimReader.build(context, part.knowledge, part.rungs)
+    output = part.conclude(context, reader, trust or Trust(), examples=2)
+    assert {f.metric for f in output.findings} <= set(INFO.metrics)
+    assert len({f.id for f in output.findings}) == len(output.findings)
+    return output
+
+
+def pick(output, metric, **params):
+    """The one finding of this metric and these params."""
+    [found] = [f for f in output.findings if f.metric == metric and dict(f.params) == {"part": "claims", **params}]
+    return found
+
+
+def user_of(case):
+    return int(case.removeprefix("u").partition("/")[0])
+
+
+def one_in_five(asked):
+    """One of five claims, another one for every user."""
+    return [int(asked.user.id) % 5 == n for n in range(5)]

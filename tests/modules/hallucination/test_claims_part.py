@@ -6,43 +6,23 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from claim_targets import REFUSAL, bare, false_years, history_reasons, picked, says, with_passages, world, written, year
+from claim_targets import (
+    REFUSAL,
+    bare,
+    false_years,
+    history_reasons,
+    one_in_five,
+    pick,
+    picked,
+    run,
+    says,
+    user_of,
+    written,
+    year,
+)
 
-from audit.modules.hallucination.claim_outcomes import ClaimReader
-from audit.modules.hallucination.claim_trust import Trust
 from audit.modules.hallucination.claims import Claims
-from audit.modules.hallucination.module import INFO
-from audit.stats import CheckerSample
-from audit.target import Input
-from audit.types import Answer, Passage
-
-PART = Claims(answers=30, corrected=False)
-
-
-def run(target, folder, part=PART, *, trust=None, passages=None):
-    context = world(target, folder)
-    if passages is not None:
-        context = with_passages(context, passages)
-    assert part.lacking(context) is None
-    reader = ClaimReader.build(context, part.knowledge, part.rungs)
-    output = part.conclude(context, reader, trust or Trust(), examples=2)
-    assert {f.metric for f in output.findings} <= set(INFO.metrics)
-    assert len({f.id for f in output.findings}) == len(output.findings)
-    return output
-
-
-def pick(output, metric, **params):
-    [found] = [f for f in output.findings if f.metric == metric and dict(f.params) == {"part": "claims", **params}]
-    return found
-
-
-def user_of(case):
-    return int(case.removeprefix("u").partition("/")[0])
-
-
-def one_in_five(asked):
-    return [int(asked.user.id) % 5 == n for n in range(5)]
-
+from audit.types import Answer
 
 # Claims against facts -------------------------------------------------------------------------------------------------
 
@@ -110,6 +90,18 @@ def test_guesses_are_counted_apart(tmp_path):
     assert pick(output, "contradicted_rate", hedged=True).estimate == 1.0
     assert "30 claims said as a guess counted apart" in pick(output, "contradicted_rate").note
     assert pick(output, "claims_per_answer").estimate == 1.0
+
+
+def test_what_is_said_again_counts_once(tmp_path):
+    def text(asked):
+        one, two = picked(asked, 2)
+        lines = [f"{bare(one)} ({year(one)})"] * 4 + [f"{bare(two)} ({year(two) + 20})"]
+        return written(lines)
+
+    output = run(says(text), tmp_path)
+    assert pick(output, "contradicted_rate").estimate == 0.5
+    assert pick(output, "claims_per_answer").estimate == 2.0
+    assert len(output.evidence[0].claims) == 5  # all are shown
 
 
 def test_claims_of_one_answer_are_no_independent_witnesses(tmp_path):
@@ -239,126 +231,3 @@ def test_one_answer_with_claims_is_too_few_for_an_interval(tmp_path):
     found = pick(run(says(text), tmp_path), "contradicted_rate")
     assert found.estimate is None
     assert "2 are needed" in found.reason
-
-
-# Passages -------------------------------------------------------------------------------------------------------------
-
-
-def shifted(by):
-    def passages(asked):
-        return [Passage(f"item:{i.id}", f"{bare(i)} ({year(i) + by}). Genres: Drama.") for i in picked(asked, 2)]
-
-    return passages
-
-
-def test_faithful_to_wrong_passages_is_not_true(tmp_path):
-    target = false_years(lambda _: [True, True])
-    output = run(target, tmp_path, passages=shifted(20))
-    assert pick(output, "passage_conflict_rate").estimate == 0.0
-    assert pick(output, "contradicted_rate").estimate == 1.0
-    assert pick(output, "ragas_faithfulness", reference="passages").estimate == 1.0
-    assert pick(output, "deepeval_hallucination", reference="passages").estimate == 0.0
-
-
-def test_true_against_wrong_passages_is_not_faithful(tmp_path):
-    output = run(false_years(lambda _: [False, False]), tmp_path, passages=shifted(20))
-    assert pick(output, "passage_conflict_rate").estimate == 1.0
-    assert pick(output, "contradicted_rate").estimate == 0.0
-    assert pick(output, "ragas_faithfulness", reference="passages").estimate == 0.0
-    assert pick(output, "deepeval_hallucination", reference="passages").estimate == 1.0
-    assert pick(output, "contradicted_answer_rate", kind="context").estimate == 1.0
-    assert pick(output, "contradicted_answer_rate", kind="fact").estimate == 0.0
-
-
-def test_without_passages_there_is_no_conflict_with_them(tmp_path):
-    found = pick(run(false_years(one_in_five), tmp_path), "passage_conflict_rate")
-    assert found.estimate is None
-    assert found.reason == "no request holds passages"
-
-
-def test_more_contexts_dilute_deepevals_score_and_not_ours(tmp_path):
-    def passages(asked):
-        return [Passage(f"item:{i.id}", f"{bare(i)} ({year(i)}).") for i in picked(asked, 5)]
-
-    output = run(false_years(lambda _: [True]), tmp_path, passages=passages)
-    assert pick(output, "passage_conflict_rate").estimate == 1.0
-    assert pick(output, "deepeval_hallucination", reference="passages").estimate == pytest.approx(1 / 5)
-
-
-# Whether the checker can be believed ----------------------------------------------------------------------------------
-
-
-def test_the_rate_is_corrected_and_gates_are_handed_on(tmp_path):
-    # Of 100 false claims 80 are found, of 100 others all pass: .2 as shown is .25 in truth.
-    sample = CheckerSample.of([1] * 100, [1] * 80 + [0] * 20, [1] * 100, [1] * 100)
-    trust = Trust(("the checker is bad",), sample, "")
-    output = run(false_years(one_in_five), tmp_path, trust=trust)
-    raw, corrected = pick(output, "contradicted_rate"), pick(output, "contradicted_rate", corrected=True)
-    assert raw.estimate == pytest.approx(0.2)
-    assert corrected.estimate == pytest.approx(0.25)
-    assert corrected.ci[0] <= 0.25 <= corrected.ci[1]
-    assert raw.unmet == corrected.unmet == ("the checker is bad",)
-    assert "0.200 before the correction" in corrected.note
-
-
-def test_a_hopeless_checker_corrects_nothing(tmp_path):
-    sample = CheckerSample.of([1] * 50, [1] * 25 + [0] * 25, [1] * 50, [1] * 25 + [0] * 25)
-    found = pick(
-        run(false_years(one_in_five), tmp_path, trust=Trust((), sample, "")), "contradicted_rate", corrected=True
-    )
-    assert found.estimate is None
-    assert "not good enough" in found.reason
-
-
-def test_without_the_checkers_audit_nothing_is_corrected(tmp_path):
-    found = pick(run(false_years(one_in_five), tmp_path), "contradicted_rate", corrected=True)
-    assert found.estimate is None
-    assert "corrected: false" in found.reason
-
-
-# Evidence, options ----------------------------------------------------------------------------------------------------
-
-
-def test_evidence_shows_the_claims_in_their_place(tmp_path):
-    output = run(false_years(one_in_five), tmp_path)
-    found = pick(output, "contradicted_rate")
-    assert len(found.evidence) == 2
-    one = next(e for e in output.evidence if e.id == found.evidence[0])
-    assert Counter(mark.verdict for mark in one.claims) == {"supported": 4, "contradicted": 1}
-    assert all(mark.decided_by == "structured" and mark.evidence for mark in one.claims)
-    assert "4 supported, 1 contradicted and 0 unverifiable" in one.note
-
-
-def test_without_free_text_there_is_nothing_to_ask(tmp_path):
-    from helpers import Scripted
-
-    assert "no free text" in (PART.lacking(world(Scripted(honours=frozenset({Input.HISTORY})), tmp_path)) or "")
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"answers": 0}, "answers: 0 must be"),
-        ({"answers": True}, "answers: True must be"),
-        ({"gamma": 0}, "gamma: 0 must be"),
-        ({"corrected": "yes"}, "corrected: 'yes' must be true or false"),
-        ({"knowledge": "docs"}, "knowledge: 'docs' must be a mapping"),
-        ({"knowledge": {"document": []}}, "did you mean 'documents'"),
-        ({"knowledge": {"documents": "films.csv"}}, "must be a list of paths"),
-        ({"knowledge": {"complete": "genres"}}, "must be a list of attributes"),
-        ({"knowledge": {"encoder": 3}}, "knowledge.encoder: 3 must be"),
-        ({"rungs": {"nil": "x"}}, "did you mean 'nli'"),
-    ],
-)
-def test_bad_options_are_named(options, said):
-    with pytest.raises(ValueError, match=said):
-        Claims(**options)
-
-
-def test_a_column_that_is_not_there_is_named_before_anything_is_asked(tmp_path):
-    from audit.errors import ConfigError
-
-    target = false_years(one_in_five)
-    with pytest.raises(ConfigError, match=r"knowledge.complete: 'genre' is no attribute .*did you mean 'genres'"):
-        Claims(knowledge={"complete": ["genre"]}).plan(world(target, tmp_path))
-    assert target.asked == []
