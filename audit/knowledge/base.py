@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from audit.errors import DataError
 from audit.knowledge.chunks import chunked, estimated_pieces
 from audit.knowledge.dense import Dense
 from audit.knowledge.document import Document, by_item, item_document
-from audit.knowledge.encoder import Encoder, FloatMatrix, SentenceEncoder, encoded
+from audit.knowledge.encoder import Encoder, FloatMatrix, SentenceEncoder, counted, encoded
 from audit.knowledge.fusion import DEPTH, Hit, fuse
 from audit.knowledge.lexical import Lexical
 from audit.knowledge.readers import read_documents
@@ -56,7 +56,7 @@ class KnowledgeBase:
     def build(
         cls,
         catalog: Catalog,
-        documents: Iterable[Document | Path | str] = (),
+        documents: Iterable[Document | Path | str] | Path | str = (),
         folder: Path | str | None = None,
         encoder: Encoder | None = None,
         *,
@@ -66,13 +66,15 @@ class KnowledgeBase:
 
         Args:
             catalog: one document is made per item, from its title, every attribute and its text.
-            documents: further ones, or files and folders to read them from (`read_documents`).
+            documents: further ones, or files and folders to read them from (`read_documents`); one path is one of them.
             folder: where vectors are kept, so that only new and changed texts are embedded next time; None: nowhere.
             encoder: None: all-MiniLM-L6-v2 from the asset store. `SentenceEncoder(folder)` takes another model.
             dense: whether to search by meaning too; without it no model is needed, and the encoder is not used.
 
         Raises:
-            DataError: there is nothing to search, an id is given to two documents, or a file cannot be read.
+            DataError: there is nothing to search, an id is given to two documents, a file cannot be read, or the
+                encoder breaks its word.
+            ValueError: a document is neither a Document nor a path.
             ConfigError: the encoder cannot be loaded.
             AssetError: MiniLM cannot be fetched.
         """
@@ -84,7 +86,7 @@ class KnowledgeBase:
         if not whole:
             raise DataError("knowledge: neither the catalogue nor the documents hold any text; give at least one item")
         used = (encoder or SentenceEncoder()) if dense else None
-        passages = list(chunked(whole, estimated_pieces if used is None else used.pieces))
+        passages = list(chunked(whole, estimated_pieces if used is None else partial(counted, used)))
         _refuse_shared_ids(passages)
         index = None
         if used is not None:
@@ -176,12 +178,15 @@ class KnowledgeBase:
         ]
 
 
-def _gathered(given: Iterable[Document | Path | str]) -> tuple[list[Document], list[str]]:
+def _gathered(given: Iterable[Document | Path | str] | Path | str) -> tuple[list[Document], list[str]]:
     documents: list[Document] = []
     notes: list[str] = []
-    for one in given:
+    # A text is a sequence of texts as well, and its first letter may be `/`.
+    for one in (given,) if isinstance(given, (str, Path)) else given:
         if isinstance(one, Document):
             documents.append(one)
+        elif not isinstance(one, (str, Path)):
+            raise ValueError(f"documents: {one!r} must be a Document, or the path of a file or folder")
         else:
             reading = read_documents(Path(one))
             documents += reading.documents

@@ -191,8 +191,10 @@ def _vectors(data: bytes, rows: int, size: int, head: Mapping[str, Any]) -> Floa
         raise _Unusable("is damaged (FAISS cannot read it)") from None
     if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise _Unusable("is of another kind")
-    if index.d != size or head.get("size") != size:
+    if index.d != size:
         raise _Unusable(f"has vectors of {index.d} numbers, and the encoder makes {size}")
+    if head.get("size") != size:
+        raise _Unusable(f"is damaged ({_HEAD} tells another size than its vectors have)")
     if index.ntotal != rows:
         raise _Unusable(f"has {index.ntotal} vectors for {rows} documents")
     return np.asarray(index.reconstruct_n(0, rows), dtype=np.float32) if rows else np.zeros((0, size), np.float32)

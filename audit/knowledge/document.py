@@ -73,7 +73,7 @@ def item_document(item: Item) -> Document:
     sentences = [title, *facts_in_words(facts), item.text.strip()]
     return Document(
         id=f"item:{item.id}",
-        text=" ".join(_stopped(sentence) for sentence in sentences if sentence),
+        text=" ".join(_stopped(sentence) for sentence in sentences if sentence.strip()),
         item_id=item.id,
         title=item.title,
         source=CATALOG,

@@ -83,8 +83,8 @@ class SentenceEncoder:
                 )
         self._config = self._json("config.json")
         self._first_token = self._pooling() == "cls"
-        positions = int(self._config.get("max_position_embeddings", MAX_TOKENS))
-        wanted = max_tokens or int(self._json("sentence_bert_config.json").get("max_seq_length") or MAX_TOKENS)
+        positions = self._whole_number("config.json", "max_position_embeddings")
+        wanted = max_tokens or self._whole_number("sentence_bert_config.json", "max_seq_length")
         self.max_tokens = min(wanted, positions)
 
     @cached_property
@@ -142,7 +142,7 @@ class SentenceEncoder:
             load: Any = AutoTokenizer.from_pretrained
             # Right padding, so that the first token is the first one of each text.
             return load(str(self.folder), local_files_only=True, padding_side="right")
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"encoder: the tokenizer in {self.folder} cannot be loaded ({_one(error)})") from None
 
     @cached_property
@@ -175,6 +175,14 @@ class SentenceEncoder:
             f"encoder: {self.folder} pools by {', '.join(modes)}; only mean and first-token pooling are supported"
         )
 
+    def _whole_number(self, name: str, setting: str) -> int:
+        value = self._json(name).get(setting) or MAX_TOKENS
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(
+                f"encoder: {self.folder / name}: {setting} is {value!r}; it must be a whole number above 0"
+            )
+        return value
+
     def _json(self, name: str, kind: type = dict) -> Any:  # noqa: ANN401 - whatever the file holds
         """A settings file of the folder; empty where there is none."""
         if not (self.folder / name).is_file():
@@ -194,9 +202,16 @@ def encoded(encoder: Encoder, texts: Sequence[str]) -> FloatMatrix:
     Raises:
         DataError: the encoder broke its word.
     """
+    if encoder.size < 1:
+        raise DataError(f"encoder: it says that its size is {encoder.size}; it must be at least 1")
     if not texts:
         return np.zeros((0, encoder.size), dtype=np.float32)
-    vectors = np.ascontiguousarray(encoder.encode(texts), dtype=np.float32)
+    try:
+        vectors = np.ascontiguousarray(encoder.encode(texts), dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"encoder: its `encode` gave no numbers ({_one(error)}); it must give one row per text"
+        ) from None
     if vectors.shape != (len(texts), encoder.size):
         raise DataError(
             f"encoder: it gave an array of shape {vectors.shape} for {len(texts)} texts and says that its size is "
@@ -205,6 +220,20 @@ def encoded(encoder: Encoder, texts: Sequence[str]) -> FloatMatrix:
     if not np.isfinite(vectors).all():
         raise DataError("encoder: it gave numbers that are not finite; check its weights")
     return vectors
+
+
+def counted(encoder: Encoder, texts: Sequence[str]) -> list[int]:
+    """The encoder's word-pieces, checked.
+
+    Raises:
+        DataError: it counted other texts than it was given.
+    """
+    pieces = encoder.pieces(texts)
+    if len(pieces) != len(texts):
+        raise DataError(
+            f"encoder: its `pieces` gave {len(pieces)} numbers for {len(texts)} texts; it must give one each"
+        )
+    return pieces
 
 
 def _whole(text: str) -> str:

@@ -97,6 +97,8 @@ def _one(path: Path, name: str, reader: Callable[[Path, str], Iterator[Document]
     read = list(reader(path, name))
     documents = tuple(document for document in read if document.text.strip())
     empty = len(read) - len(documents)
+    if not read:
+        return Reading((), (f"{name} holds no text",))
     return Reading(documents, (f"{name}: {count(empty, 'part')} without any text left out",) if empty else ())
 
 
