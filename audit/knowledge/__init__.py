@@ -8,11 +8,13 @@ from audit.knowledge.encoder import Encoder, SentenceEncoder
 from audit.knowledge.evaluation import Evaluation, RetrievalScore, evaluate
 from audit.knowledge.fusion import Hit, fuse
 from audit.knowledge.readers import Reading, read_documents
+from audit.knowledge.rows import Extended, with_rows
 
 __all__ = [
     "Document",
     "Encoder",
     "Evaluation",
+    "Extended",
     "Hit",
     "KnowledgeBase",
     "Reading",
@@ -22,4 +24,5 @@ __all__ = [
     "fuse",
     "item_document",
     "read_documents",
+    "with_rows",
 ]

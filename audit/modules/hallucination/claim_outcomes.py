@@ -175,7 +175,7 @@ class ClaimReader:
             ConfigError: an option cannot be used.
             DataError: a document cannot be read.
         """
-        catalog = context.dataset.catalog
+        catalog = knowledge_option.facts(knowledge, context.dataset.catalog)
         further = rungs_option.build(rungs, context.dataset, context.info)
         reads = bool(further) and bool((knowledge or {}).get("documents"))
         return cls.of(

@@ -8,7 +8,7 @@ from typing import Any
 
 from audit.claims.structured import StructuredRung
 from audit.errors import ConfigError, nearest
-from audit.knowledge import KnowledgeBase, SentenceEncoder
+from audit.knowledge import KnowledgeBase, SentenceEncoder, read_documents, with_rows
 from audit.types import Catalog
 
 KNOWN = ("documents", "encoder", "complete", "folder", "columns", "synonyms", "strict_years")
@@ -69,19 +69,36 @@ def structured(knowledge: Mapping[str, Any] | None) -> StructuredRung:
     )
 
 
+def facts(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> Catalog:
+    """The catalogue with the facts that the documents' tables have about its items (`with_rows`).
+
+    Raises:
+        DataError: a document cannot be read.
+    """
+    paths = (knowledge or {}).get("documents") or ()
+    return with_rows(catalog, [one for path in paths for one in read_documents(path).documents]).catalog
+
+
 def complete(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> frozenset[str]:
     """Attributes whose values in the catalogue are all there are: only of these does a missing value contradict.
 
     Raises:
-        ConfigError: no item has such an attribute.
+        ConfigError: neither an item nor a row of the documents has such an attribute.
+        DataError: a document cannot be read.
     """
-    known = {name for item in catalog.values() for name in item.attributes}
+    known = _columns(catalog)
     named = (knowledge or {}).get("complete") or ()
+    if not known.issuperset(named):
+        known = _columns(facts(knowledge, catalog))
     for name in named:
         if name not in known:
             said = nearest(name, sorted(known)) if known else "its items have no attributes"
             raise ConfigError(f"knowledge.complete: {name!r} is no attribute of the catalogue; {said}")
     return frozenset(named)
+
+
+def _columns(catalog: Catalog) -> set[str]:
+    return {name for item in catalog.values() for name in item.attributes}
 
 
 def build(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> KnowledgeBase:
