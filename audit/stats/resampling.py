@@ -272,9 +272,11 @@ def cluster_rate(
     """Interval of a rate over trials that are nested in units, such as claims in answers: sum(s) / sum(t).
 
     Trials of one unit resemble each other, so an interval that took them as independent would be too narrow. Units are
-    resampled whole. Units without trials say nothing and are left out. Two cases need no bootstrap: with one trial per
-    unit the trials are independent (`wilson`); and when all trials agree, a bootstrap would claim certainty, so each
-    unit counts as one trial (`clopper-pearson-units`).
+    resampled whole. Units without trials say nothing and are left out. Three cases need no bootstrap: with one trial
+    per unit the trials are independent (`wilson`); when all trials agree, a bootstrap would claim certainty, so each
+    unit counts as one trial (`clopper-pearson-units`); and so it would when all units have the same rate, so that the
+    interval allows for the share of units that this many equal ones cannot exclude (`constant-bounded`, see
+    `mean_interval`).
 
     Args:
         successes_per_unit: counts, shape (n,).
@@ -301,6 +303,10 @@ def cluster_rate(
     if hits in (0, total):
         exact = clopper_pearson(n_units if hits else 0, n_units, level)
         return Interval(exact.estimate, exact.low, exact.high, level, "clopper-pearson-units")
+    if n_units > 1 and np.ptp(successes / trials) <= _ROUNDING:
+        return mean_interval(
+            np.full(n_units, hits / total), rng=rng, level=level, resamples=resamples, bounds=(0.0, 1.0)
+        )
     return ratio_interval(successes, trials, rng=rng, level=level, resamples=resamples, method=method)
 
 

@@ -182,6 +182,10 @@ def test_cluster_rate_falls_back_where_a_bootstrap_would_be_certain():
     assert cluster_rate([4] * 30, [4] * 30, rng=rng()).as_pair() == clopper_pearson(30, 30).as_pair()
     assert cluster_rate([1, 0, 0], [1, 1, 1], rng=rng()) == wilson(1, 3)
     # Units without trials change nothing.
+    # Thirty answers with one false claim in five each: other answers may have none, or five.
+    alike = cluster_rate([1] * 29 + [2], [5] * 29 + [10], rng=rng())
+    unseen = 1 - 0.025 ** (1 / 30)
+    assert alike.as_pair() == pytest.approx((0.2 - unseen * 0.2, 0.2 + unseen * 0.8))
     with_empty = cluster_rate([1, 0, 3, 2], [2, 0, 4, 7], rng=rng())
     assert with_empty == cluster_rate([1, 3, 2], [2, 4, 7], rng=rng())
 
