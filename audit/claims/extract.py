@@ -7,12 +7,14 @@ assert something of an item are looked for sentence by sentence. Opinions assert
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
-from audit.claims.claim import Claim, Predicate
-from audit.claims.labelled import JsonObject, Labelled, Labels, json_objects, rows
-from audit.claims.modality import is_asserted, is_of_others, modality
+from audit.claims.claim import Claim
+from audit.claims.found import Found
+from audit.claims.labelled import JsonObject, Labels, json_objects, rows
+from audit.claims.modality import Modality, is_asserted, is_of_others, is_question, modality
 from audit.claims.patterns import Wordings
 from audit.claims.personal import personal
 from audit.claims.sentences import page_of, plain, sentences, spoken
@@ -20,10 +22,8 @@ from audit.claims.subjects import Subjects, Title, titles_of
 from audit.grounding import GroundedList, Grounder, normalise
 from audit.types import Request
 
-_YEAR_BEHIND = re.compile(r"[\"”’'»\s]{0,6}[(\[](?P<object>(?:18|19|20)\d\d)(?=[^()\[\]\n]{0,60}[)\]])")
-_NOT_OF_ITEMS = frozenset({"in_history", "user_likes"})
-_TITLES_ARE_OBJECTS = frozenset({"series_of", "similar_to", "in_history"})
-_PLURAL = re.compile(r"\b(?:they|these|those|both|all (?:of (?:them|these)|three|four|five)|each)\b", re.IGNORECASE)
+_YEAR_BEHIND = re.compile(r"[\"”’'»\s]{0,6}[(\[](?P<year>(?:18|19|20)\d\d)(?=[^()\[\]\n]{0,60}[)\]])")
+_SEVERAL = re.compile(r"\b(?:they|these|those|both|all (?:of (?:them|these)|three|four|five)|each)\b", re.IGNORECASE)
 
 
 class Extractor:
@@ -55,7 +55,7 @@ class Extractor:
         listed = self._grounder.ground_list(visible, candidates=request.candidates, history=history)
         mentions = self._grounder.ground_mentions(visible, candidates=[*(request.candidates or ()), *history])
         page = page_of(visible, escaped=listed.style == "json")
-        titles = titles_of(page, listed, mentions)
+        titles = titles_of(page, listed, mentions, self._grounder.matcher)
         own = {form for item in history for form in _forms(item.title)}
 
         def known(title: str) -> bool:
@@ -94,44 +94,40 @@ class _Reading:
         self._spans = [(title.start, title.end) for title in titles]
         self._subjects = Subjects(page, titles, listed.style)
         self._running: Title | None = None
-        self._found: list[tuple[int, Claim, int, int]] = []
+        self._taken: list[tuple[Found, Claim]] = []
 
     def claims(self) -> list[Claim]:
-        for title in self._titles:
-            self._year_behind(title)
         if self._style == "json":
             self._json()
         else:
             if self._style == "table":
                 self._table()
             self._prose(0, len(self._page))
-        return _once(self._found)
+        return _once(self._taken)
 
     def _json(self) -> None:
         entries = [title for title in self._titles if title.listed]
-        if not entries:
-            self._prose(0, len(self._page))
-            return
-        opening = max(self._visible.rfind("{", 0, entries[0].start), self._visible.rfind("[", 0, entries[0].start), 0)
+        first = entries[0].start if entries else 0
+        opening = max(self._visible.rfind("{", 0, first), self._visible.rfind("[", 0, first), 0)
         self._prose(0, opening)
-        closed = opening
+        closed = entries[-1].end if entries else opening
         for one in json_objects(self._visible, opening, len(self._visible)):
             inside = [title for title in self._subjects.within(one.start, one.end) if title.listed]
             closed = max(closed, one.end)
             if len(inside) == 1:
                 self._fields(one, inside[0])
         self._running = None
-        self._prose(max(closed, entries[-1].end), len(self._page))
+        self._prose(closed, len(self._page))
 
     def _fields(self, one: JsonObject, title: Title) -> None:
         for name, start, first, last in one.fields:
             if first <= title.start < last:
+                self._year_behind(title, (first, last))
                 continue
             facts = list(self._labels.value(self._page, name, start, first, last))
             for fact in facts:
-                self._labelled(fact, (start, last), title)
-            if not facts and last - first > 12:
-                self._running = title
+                self._labelled(fact, (first, last), title, name)
+            if not facts:
                 self._prose(first, last, owner=title)
 
     def _table(self) -> None:
@@ -140,129 +136,107 @@ class _Reading:
             words = [plain(self._page[slice(*cell)]) for cell in cells]
             owner = next((t for cell in cells for t in self._subjects.within(*cell) if t.listed), None)
             if owner is None:
-                header = words if not header else header
-                continue
-            if len(words) != len(header):
-                continue
-            for label, (first, last) in zip(header, cells, strict=True):
-                if not first <= owner.start < last:
-                    for fact in self._labels.value(self._page, label, first, first, last):
-                        self._labelled(fact, (first, last), owner)
+                header = header or words
+            elif len(words) == len(header):
+                for label, (first, last) in zip(header, cells, strict=True):
+                    if not first <= owner.start < last:
+                        for fact in self._labels.value(self._page, label, first, first, last):
+                            self._labelled(fact, (first, last), owner, label)
 
     def _prose(self, start: int, end: int, owner: Title | None = None) -> None:
-        for sentence in sentences(self._page, start, end, self._spans):
+        for sentence in sentences(self._page, start, end, self._spans, cells=self._style == "table"):
             self._sentence(sentence, owner)
 
     def _sentence(self, sentence: tuple[int, int], given: Title | None) -> None:
-        page, inside = self._page, self._subjects.within(*sentence)
-        asked = page[sentence[0] : sentence[1]].rstrip("\"'”’)] ").endswith("?")
+        inside = self._subjects.within(*sentence)
         aside = [title for title in inside if self._subjects.is_aside(sentence, title)]
-        for one in personal(page, sentence, inside, self._known) if not asked else ():
-            aside += [t for t in inside if one.object_start <= t.start < one.object_end and t not in aside]
-            if one.predicate in _NOT_OF_ITEMS:
-                self._put(one.predicate, one.object, None, (one.start, one.end), sentence, 0, polarity=one.polarity)
-            else:
-                said = (one.start, one.end)
-                subject = given or self._subjects.of(sentence, said, aside, self._running)
-                if subject is not None and plain(subject.title).casefold() != one.object.casefold():
-                    meant = modality(page, sentence, said, (one.object_start, one.object_end))
-                    self._put(
-                        one.predicate, one.object, subject, said, sentence, 0,
-                        polarity=meant.polarity, hedged=meant.hedged,
-                    )  # fmt: skip
-        for fact in self._labels.in_sentence(page, *sentence):
-            subject = given or self._subjects.of(sentence, (fact.start, fact.end), aside, self._running)
-            if subject is not None and not self._subjects.over(fact.object_start, fact.object_end):
+        for title in inside:
+            self._year_behind(title, sentence)
+        if not is_question(self._page, sentence):
+            self._personal(sentence, inside, aside, given)
+            for found in self._wordings.find(self._page, *sentence):
+                self._worded(found, sentence, aside, given)
+        for fact in self._labels.in_sentence(self._page, *sentence):
+            subject = given or self._subjects.of(sentence, fact.said, aside, self._running)
+            if subject is not None and not self._subjects.over(*fact.object):
                 self._labelled(fact, sentence, subject)
-        if not asked:
-            self._worded(sentence, aside, given)
         subjects = [title for title in inside if title not in aside]
         if subjects:
             self._running = subjects[-1]
 
-    def _worded(self, sentence: tuple[int, int], aside: list[Title], given: Title | None) -> None:
-        page = self._page
-        for found in self._wordings.find(page, *sentence):
-            said, named = (found.start, found.end), (found.object_start, found.object_end)
-            if found.predicate not in _TITLES_ARE_OBJECTS and self._subjects.over(*named):
-                continue
-            if not is_asserted(page, sentence, said) or is_of_others(page, sentence, found.start):
-                continue
-            subject = given or self._subjects.of(sentence, said, aside, self._running)
-            owned = self._subjects.owner(found.start) is not None or given is not None
-            if subject is None or (
-                not owned and subject.end <= sentence[0] and _PLURAL.search(page, sentence[0], found.start)
-            ):
-                continue
-            meant = modality(page, sentence, said, named)
-            self._put(
-                found.predicate, plain(page[slice(*named)]), subject, said, sentence, found.rank,
-                polarity=meant.polarity, hedged=meant.hedged, approximate=meant.approximate, named=named,
-            )  # fmt: skip
-
-    def _year_behind(self, title: Title) -> None:
-        found = _YEAR_BEHIND.match(self._page, title.end)
-        if found is None:
-            return
-        line = self._page.rfind("\n", 0, title.start) + 1
-        begin = max(line, title.start - 40)
-        span = found.span("object")
-        sentence = (begin, min(len(self._page), span[1] + 1))
-        self._put("year", found["object"], title, (title.start, span[1] + 1), sentence, 0, named=span)
-
-    def _labelled(self, fact: Labelled, sentence: tuple[int, int], title: Title) -> None:
-        named = (fact.object_start, fact.object_end)
-        around = (min(fact.start, sentence[0]), max(fact.end, sentence[1]))
-        meant = modality(self._page, around, (fact.start, fact.object_start), named)
-        self._put(
-            fact.predicate, plain(self._page[slice(*named)]), title, (fact.start, fact.end), around, -1,
-            polarity=meant.polarity, hedged=meant.hedged, approximate=meant.approximate, named=named,
-            attribute=fact.attribute,
-        )  # fmt: skip
-
-    def _put(
-        self,
-        predicate: Predicate,
-        said: str,
-        subject: Title | None,
-        span: tuple[int, int],
-        sentence: tuple[int, int],
-        rank: int,
-        *,
-        polarity: bool = True,
-        hedged: bool = False,
-        approximate: bool = False,
-        attribute: str = "",
-        named: tuple[int, int] | None = None,
+    def _personal(
+        self, sentence: tuple[int, int], inside: list[Title], aside: list[Title], given: Title | None
     ) -> None:
-        if not any(c.isalnum() for c in said):
+        """What is said of the user and of likeness; the titles in it are put aside."""
+        for found in personal(self._page, sentence, inside, self._known):
+            aside += [t for t in inside if found.object_start <= t.start < found.object_end and t not in aside]
+            if found.predicate in ("in_history", "user_likes"):
+                self._take(found, None, sentence, Modality(found.polarity, hedged=False, approximate=False))
+                continue
+            subject = given or self._subjects.of(sentence, found.said, aside, self._running)
+            if subject is not None and subject.title.casefold() != plain(self._page[slice(*found.object)]).casefold():
+                self._take(found, subject, sentence, modality(self._page, sentence, found.said, found.object))
+
+    def _worded(self, found: Found, sentence: tuple[int, int], aside: list[Title], given: Title | None) -> None:
+        page = self._page
+        if found.predicate != "series_of" and self._subjects.over(*found.object):
             return
-        claim = Claim(
-            predicate,
-            said,
-            "" if subject is None else subject.title,
-            None if subject is None else subject.item_id,
-            *span,
-            sentence=plain(self._page[slice(*sentence)]),
-            polarity=polarity,
-            hedged=hedged,
-            approximate=approximate,
-            attribute=attribute,
-        )
-        self._found.append((rank, claim, *(named or span)))
+        if not is_asserted(page, sentence, found.said) or is_of_others(page, sentence, found.start):
+            return
+        subject = given or self._subjects.of(sentence, found.said, aside, self._running)
+        if subject is None:
+            return
+        slot = given is not None or self._subjects.owner(found.start) is not None
+        if not slot and subject.end <= sentence[0] and _SEVERAL.search(page, sentence[0], found.start):
+            return  # "Both were directed by …": of which two, only a reader of the whole can say
+        self._take(found, subject, sentence, modality(page, sentence, found.said, found.object))
+
+    def _year_behind(self, title: Title, sentence: tuple[int, int]) -> None:
+        if found := _YEAR_BEHIND.match(self._page, title.end):
+            start, end = found.span("year")
+            said = Found("year", title.start, end + 1, start, end, rank=-1)
+            self._take(said, title, sentence, Modality(polarity=True, hedged=False, approximate=False))
+
+    def _labelled(self, fact: Found, sentence: tuple[int, int], title: Title, label: str = "") -> None:
+        meant = modality(self._page, sentence, (fact.object_start, fact.object_start), fact.object)
+        words = f"{label}: {plain(self._page[slice(*fact.object)])}" if label else ""
+        self._take(fact, title, sentence, meant, words)
+
+    def _take(
+        self, found: Found, subject: Title | None, sentence: tuple[int, int], meant: Modality, words: str = ""
+    ) -> None:
+        said = plain(self._page[slice(*found.object)])
+        if any(c.isalnum() for c in said):
+            claim = Claim(
+                found.predicate,
+                said,
+                "" if subject is None else subject.title,
+                None if subject is None else subject.item_id,
+                found.start,
+                found.end,
+                words or plain(self._page[slice(*sentence)]),
+                meant.polarity,
+                meant.hedged,
+                meant.approximate,
+                found.attribute,
+            )
+            self._taken.append((found, claim))
 
 
-def _once(found: list[tuple[int, Claim, int, int]]) -> list[Claim]:
+def _once(taken: list[tuple[Found, Claim]]) -> list[Claim]:
     """Every object once, however many wordings find it: the surest, then the longest object."""
-    kept: list[tuple[int, int, int, Claim]] = []
-    taken: dict[str, list[tuple[int, int]]] = {}
-    for rank, claim, start, end in sorted(found, key=lambda f: (f[0], f[2] - f[3], f[1].start)):
-        spans = taken.setdefault(claim.predicate, [])
-        if any(start < stop and begin < end for begin, stop in spans):
-            continue
-        spans.append((start, end))
-        kept.append((claim.start, start, rank, claim))
-    return [claim for *_, claim in sorted(kept, key=lambda k: k[:3])]
+    kept: list[tuple[int, int, Claim]] = []
+    places: dict[str, list[tuple[int, int]]] = {}
+    for found, claim in sorted(taken, key=lambda t: (t[0].rank, t[0].object_start - t[0].object_end, t[0].start)):
+        spans = places.setdefault(found.predicate, [])
+        at = bisect_left(spans, found.object)
+        over = (at > 0 and spans[at - 1][1] > found.object_start) or (
+            at < len(spans) and spans[at][0] < found.object_end
+        )
+        if not over:
+            insort(spans, found.object)
+            kept.append((found.start, found.object_start, claim))
+    return [claim for _, _, claim in sorted(kept, key=lambda k: k[:2])]
 
 
 def _forms(title: str) -> Iterator[str]:

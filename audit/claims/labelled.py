@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from audit.claims.claim import Predicate
-from audit.claims.columns import key, named
+from audit.claims.columns import key, named, role
+from audit.claims.found import Found
 from audit.claims.patterns import PREDICATES, divided
 from audit.types import Catalog
 
@@ -22,6 +23,7 @@ _MORE_LABELS: Mapping[str, Predicate] = {
     "stream_on": "platform",
     "main_actors": "cast", "lead_actors": "cast", "available": "platform",
 }  # fmt: skip
+_ANY_CREATOR = frozenset("creator creators artist artists made_by".split())
 _NO_ATTRIBUTES = frozenset(
     "id item_id title name description text url image image_url plot summary overview reason explanation rating".split()
 )
@@ -31,33 +33,14 @@ _TOKEN = re.compile(
     r"|-?\d{1,30}(?:\.\d{1,30})?|true|false|null|None"
 )
 _YEAR = re.compile(r"(?<!\d)(?:(?:1[5-9]|20)\d\d(?:s\b)?)(?!\d)|(?<!\w)(?:early |mid-? ?|late )?['’]?\d0s\b")
+_VALUE_END = re.compile(r"[|;)\n\u2022]|\s[-\u2013\u2014]\s")
+_CLAUSE_END = re.compile(r"[;)\n]|,\s(?:and|but|it|which|so)\b|\s(?:and it|but)\b")
 _NOTHING = re.compile(
     r"(?:n/?a|none|unknown|various|null|not (?:available|specified|applicable|known)|tbd|-+|\?+)\W*$", re.IGNORECASE
 )
 _TRIMMED = " \t\n\"'“”.,;*_()[]"
 _MANY: frozenset[str] = frozenset({"genre", "language", "award"})
 _PEOPLE: frozenset[str] = frozenset({"creator", "cast", "platform"})
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A fact beside its name.
-
-    Attributes:
-        predicate: what the name stands for; `passage` for a column that no predicate covers.
-        attribute: that column; empty otherwise.
-        start: where the name begins.
-        end: one past the value.
-        object_start: where the value begins.
-        object_end: one past its end.
-    """
-
-    predicate: Predicate
-    attribute: str
-    start: int
-    end: int
-    object_start: int
-    object_end: int
 
 
 @dataclass
@@ -84,23 +67,24 @@ class Labels:
     """
 
     def __init__(self, catalog: Catalog, columns: Mapping[str, Sequence[str]]) -> None:
-        self._of: dict[str, tuple[Predicate, str]] = {}
-        for attribute in dict.fromkeys(name for item in catalog.items_in_order for name in item.attributes):
-            if key(attribute) not in _NO_ATTRIBUTES:
-                self._of[key(attribute)] = ("passage", attribute)
+        present = dict.fromkeys(name for item in catalog.items_in_order for name in item.attributes)
+        written = {key(name): name for name in present}
+        self._of: dict[str, tuple[Predicate, str]] = {
+            name: ("passage", attribute) for name, attribute in written.items() if name not in _NO_ATTRIBUTES
+        }
         for predicate in PREDICATES:
             for name in (*named(predicate), *columns.get(predicate, ())):
                 if key(name) not in _NO_LABELS or name in columns.get(predicate, ()):
-                    self._of[key(name)] = (predicate, "")
+                    # Whoever says "studio" or "publisher" means that column and no other creator's.
+                    own = predicate == "creator" and key(name) not in _ANY_CREATOR and not role(key(name), "")
+                    self._of[key(name)] = ("passage", written.get(key(name), name)) if own else (predicate, "")
         self._of.update({name: (predicate, "") for name, predicate in _MORE_LABELS.items() if name not in self._of})
-        written = "|".join(
+        names = "|".join(
             re.escape(name).replace("_", r"[\s_-]") for name in sorted(self._of, key=lambda n: (-len(n), n))
         )
-        self._colon = re.compile(
-            rf"(?:^|(?<=[\n|(;,•.\u2014\u2013-]))\s{{0,4}}(?:(?:the|its)\s)?(?P<label>{written})\s?:\s?", re.I
-        )
+        self._colon = re.compile(rf"(?<![\w'’])(?P<label>{names})\s?:\s?(?!\s)", re.I)
         self._is = re.compile(
-            rf"\b(?:its|the|whose)\s(?P<label>{written})(?:\sof\sth\w{{1,3}}\s\w{{3,10}})?\s(?:is|are|was"
+            rf"\b(?:its|the|whose)\s(?P<label>{names})(?:\sof\sth\w{{1,3}}\s\w{{3,10}})?\s(?:is|are|was"
             rf"|were)\s",
             re.I,
         )
@@ -109,20 +93,20 @@ class Labels:
         """The predicate of a name, and its column if only that says what is meant."""
         return self._of.get(key(label.strip(_TRIMMED)))
 
-    def in_sentence(self, page: str, start: int, end: int) -> Iterator[Labelled]:
+    def in_sentence(self, page: str, start: int, end: int) -> Iterator[Found]:
         """`Label: value` and “its label is value” in one sentence."""
         found = list(self._colon.finditer(page, start, end))
         for place, match in enumerate(found):
             stop = found[place + 1].start() if place + 1 < len(found) else end
-            if cut := re.compile(r"[|;)\n\u2022]|\s[-\u2013\u2014]\s").search(page, match.end(), stop):
+            if cut := _VALUE_END.search(page, match.end(), stop):
                 stop = cut.start()
             yield from self.value(page, match["label"], match.start("label"), match.end(), stop)
         for match in self._is.finditer(page, start, end):
-            cut = re.compile(r"[;)\n]|,\s(?:and|but|it|which|so)\b|\s(?:and it|but)\b").search(page, match.end(), end)
+            cut = _CLAUSE_END.search(page, match.end(), end)
             stop = cut.start() if cut else end
             yield from self.value(page, match["label"], match.start("label"), match.end(), stop)
 
-    def value(self, page: str, label: str, start: int, first: int, last: int) -> Iterator[Labelled]:
+    def value(self, page: str, label: str, start: int, first: int, last: int) -> Iterator[Found]:
         """The facts in the value of a name."""
         meaning = self.meaning(label)
         if meaning is None:
@@ -143,7 +127,7 @@ class Labels:
             while stop > begin and page[stop - 1] in _TRIMMED:
                 stop -= 1
             if self._fits(page[begin:stop], predicate):
-                yield Labelled(predicate, attribute, start, stop, begin, stop)
+                yield Found(predicate, start, stop, begin, stop, rank=-1, attribute=attribute)
 
     def _fits(self, said: str, predicate: Predicate) -> bool:
         if not said or _NOTHING.match(said) or not any(c.isalnum() for c in said):

@@ -40,7 +40,7 @@ _LOOSE = re.compile(r"\d0['’]?s\b|ies\b|\bor so\b", re.IGNORECASE)
 _OTHERS = re.compile(
     r"(?:\b(?:fans?|lovers?|love|loves|loved|like|likes|liked|enjoy|enjoys|enjoyed|prefer|prefers|preferred"
     r"|preference|into|taste|tastes"
-    r"|interest|interests|appetite|passion|unlike|than|most|other|typical|usual|average|history|watched|many"
+    r"|interest|interests|appetite|passion|unlike|than|(?<!the )most|other|typical|usual|average|history|watched|many"
     r"|your|similar|into|remake"
     r"|adaptation|based on|inspired by|homage to|enthusiasts?|follows?|about|parody of|spoof of|sequel to"
     r"|prequel to|tired of|bored of)"
@@ -74,7 +74,7 @@ def modality(page: str, sentence: tuple[int, int], said: tuple[int, int], named:
     """
     before = page[sentence[0] : named[0]]
     clause = before
-    for cut in _CLAUSE.finditer(before, 0, max(0, said[0] - sentence[0])):
+    for cut in _CLAUSE.finditer(before):
         clause = before[cut.end() :]
     negations = len(_NEGATION.findall(clause))
     hedged = _SOFTENED.search(before) is not None or _MODAL.search(page, sentence[0], said[0]) is not None
@@ -90,13 +90,16 @@ def modality(page: str, sentence: tuple[int, int], said: tuple[int, int], named:
     return Modality(negations % 2 == 0, hedged, approximate)
 
 
+def is_question(page: str, sentence: tuple[int, int]) -> bool:
+    """Whether a sentence asks."""
+    return page[max(sentence[0], sentence[1] - 8) : sentence[1]].rstrip("\"'”’)] ").endswith("?")
+
+
 def is_asserted(page: str, sentence: tuple[int, int], said: tuple[int, int]) -> bool:
-    """Whether a wording asserts something: not in a question, nor under a condition.
+    """Whether a wording asserts something rather than making a condition of it.
 
     “If you are in the mood for a western” offers one; “if it was released in 1990” does not.
     """
-    if page[sentence[0] : sentence[1]].rstrip("\"'”’)] ").endswith("?"):
-        return False
     before = page[sentence[0] : said[0]]
     condition = _CONDITION.search(before)
     if condition is None or _MEMORY.match(before, condition.start()) or _MOOD.search(before):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, get_args
@@ -14,6 +13,7 @@ import yaml
 
 from audit.claims.claim import Predicate
 from audit.claims.columns import key, named, parts
+from audit.claims.found import Found
 from audit.types import Catalog
 
 MAX_GENRES = 400
@@ -24,27 +24,6 @@ PREDICATES: tuple[Predicate, ...] = get_args(Predicate)
 _SPLIT = re.compile(r"\s*(?:,\s*and\s+|,\s*or\s+|,|/|\||;|\s&\s|\s\+\s|\s+and\s+|\s+or\s+)\s*")
 _NAME_SPLIT = re.compile(r",\s+(?:and|or)\s+|,\s+|\s+and\s+|\s+or\s+|\s+&\s+|;\s*|\s*\|\s*|\s*/\s*")
 _NAMES = frozenset({"creator", "cast", "platform"})
-
-
-@dataclass(frozen=True)
-class Found:
-    """A wording that was found.
-
-    Attributes:
-        predicate: what it says.
-        start: where the wording begins.
-        end: one past its end.
-        object_start: where the object begins.
-        object_end: one past its end.
-        rank: of two wordings over one object the one of lower rank is taken.
-    """
-
-    predicate: Predicate
-    start: int
-    end: int
-    object_start: int
-    object_end: int
-    rank: int = 0
 
 
 class Wordings:
@@ -67,17 +46,24 @@ class Wordings:
             for predicate in PREDICATES
             for pattern in table["patterns"].get(predicate, ())
         ]
+        self._cues = {predicate: re.compile(cue) for predicate, cue in table["cues"].items()}
         self._genre = _GenrePhrases(any_genre, self._strong, _expanded("{noun}", macros))
 
     def find(self, page: str, start: int, end: int) -> Iterator[Found]:
         """The wordings in one sentence, `page[start:end]`; several names joined in one are several."""
+        text = page[start:end]  # `^` is the start of the sentence
+        absent = {predicate for predicate, cue in self._cues.items() if cue.search(text) is None}
         for predicate, pattern in self._patterns:
-            for match in pattern.finditer(page, start, end):
+            if predicate in absent:
+                continue
+            for match in pattern.finditer(text):
                 first, last = match.span("object")
-                pieces = divided(page, first, last, names=True) if predicate in _NAMES else [(first, last)]
-                for piece in pieces:
-                    yield Found(predicate, match.start(), max(match.end(), last), *piece)
-        yield from self._genre.find(page, start, end)
+                pieces = divided(text, first, last, names=True) if predicate in _NAMES else [(first, last)]
+                for begin, stop in pieces:
+                    yield Found(
+                        predicate, start + match.start(), start + max(match.end(), last), start + begin, start + stop
+                    )
+        yield from self._genre.find(text, start)
 
 
 class _GenrePhrases:
@@ -99,28 +85,33 @@ class _GenrePhrases:
         )
         self._patterns = [
             (0, rf"(?P<object>{chain})[\s-](?:[\w'’-]{{2,14}}\s){{0,1}}?{noun}"),
-            (1, r"(?:^\W{0,4}|\b(?:is|was|it's|it’s|remains|being|as|both|into)\s(?:\w{3,12}\s)?|[-\u2013\u2014:,(]\s?)"
+            (1, r"(?:^\W{0,4}|\b(?:is|was|it's|it’s|remains|being|as|both|into|but|yet|just|simply|also)\s"
+                r"(?:\w{3,12}\s)?|[-\u2013\u2014:,(]\s?)"
                 rf"(?:{lead})(?P<object>{headed}){behind}"),
             (0, r"\bgenres?(?:\s(?:is|are|include|includes|of this \w{3,8} (?:is|are))\s(?:an?\s)?|:\s?)"
                 rf"(?P<object>{chain})"),
             (0, rf"\b(?P<object>{chain})\sgenres?\b"),
             (1, r"\b(?:piece|work|example|slice|mix|blend|mixture|combination|fusion|dose|combines|mixes|blends|mixing|"
                 rf"blending|combining)\s(?:of\s)?(?:[\w'’-]{{2,14}}\s){{0,2}}?(?P<object>{chain})"),
-            (0, rf"^\W{{0,4}}(?P<object>{chain})\s?(?:[.;|)\]]|$)"),
+            # "Heat - Crime, Drama", and without an article "Heat - Intense crime thriller about …"
+            (0, rf"(?:^\W{{0,4}}|\s[-\u2013\u2014:]\s)(?P<object>{chain})\s?(?:[.;|)\]]|$)"),
+            (1, r"(?:^\W{0,4}|\s[-\u2013\u2014:]\s)(?:"
+                r"(?!(?:of|with|for|in|to|no|not|and|more|less|the|about|into|like)\b)"
+                rf"[\w'’-]{{2,20}},?\s){{0,3}}(?P<object>{headed}){behind}"),
             (0, rf"[(\[](?:\d{{4}}[,;]\s?)?(?P<object>{chain})[)\],]"),
         ]  # fmt: skip
         self._compiled = [(rank, re.compile(pattern, re.IGNORECASE)) for rank, pattern in self._patterns]
         self._any = re.compile(rf"\b(?:{any_genre})(?![\w'’])", re.IGNORECASE)
-        self._cue = re.compile(any_genre, re.IGNORECASE)
 
-    def find(self, page: str, start: int, end: int) -> Iterator[Found]:
-        if self._cue.search(page, start, end) is None:
+    def find(self, text: str, at: int) -> Iterator[Found]:
+        """The genres said in a sentence that begins at a place of the page."""
+        if self._any.search(text) is None:
             return
         for rank, pattern in self._compiled:
-            for match in pattern.finditer(page, start, end):
-                first, last = match.span("object")
-                for genre in self._any.finditer(page, first, last):
-                    yield Found("genre", match.start(), match.end(), genre.start(), genre.end(), rank)
+            for match in pattern.finditer(text):
+                for genre in self._any.finditer(text, *match.span("object")):
+                    begin, stop = genre.span()
+                    yield Found("genre", at + match.start(), at + match.end(), at + begin, at + stop, rank)
 
 
 def divided(page: str, start: int, end: int, *, names: bool = False) -> list[tuple[int, int]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from audit.claims.claim import Predicate
-from audit.claims.sentences import plain
+from audit.claims.found import Found
 from audit.claims.subjects import Title
 
 _ADVERBS = (
@@ -16,7 +14,7 @@ _ADVERBS = (
 )
 _DID = (
     r"(?:liked|loved|enjoyed|watched|seen|saw|rated|read|played|bought|purchased|own|owned|listened to|finished|viewed"
-    r"|appreciated|adored|reviewed|had)"
+    r"|appreciated|adored|reviewed|gave|had)"
 )
 _PAST = re.compile(
     rf"\b(?P<who>you(?:['’]ve|['’]d| have| had)?|having|after)\s(?P<not>(?:never|not|haven['’]t|have not"
@@ -33,7 +31,8 @@ _NOW = re.compile(
     r"\byou(?:\s(?:also|really|clearly|obviously|evidently|seem to|tend to|usually|generally|already"
     r"|particularly|especially|do))?\s"
     r"(?:like|love|enjoy|prefer|appreciate|favou?r)\s|\byou(?:['’]re"
-    r"| are)\s(?:\w+ly\s)?(?:an?\s)?(?:\w+\s)?(?:fan of|into|fond of|lover of)\s",
+    r"| are)\s(?:\w+ly\s)?(?:an?\s)?(?:\w+\s)?(?:fan of|into|fond of|lover of)\s"
+    r"|\bas an?\s(?:\w+\s)?(?:fan|lover|admirer|enthusiast) of\s",
     re.IGNORECASE,
 )
 _YOURS = re.compile(
@@ -91,32 +90,9 @@ _PRONOUN = re.compile(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Personal:
-    """One such statement.
-
-    Attributes:
-        predicate: `in_history`, `user_likes` or `similar_to`.
-        object: the title or taste as written.
-        start: where the statement begins.
-        end: one past its end.
-        object_start: where the object begins.
-        object_end: one past its end.
-        polarity: False for “you have not seen”.
-    """
-
-    predicate: Predicate
-    object: str
-    start: int
-    end: int
-    object_start: int
-    object_end: int
-    polarity: bool = True
-
-
 def personal(
     page: str, sentence: tuple[int, int], titles: list[Title], known: Callable[[str], bool]
-) -> Iterator[Personal]:
+) -> Iterator[Found]:
     """The statements of one sentence about the user and about likeness.
 
     Args:
@@ -125,20 +101,22 @@ def personal(
         titles: those in the sentence.
         known: whether a string is a title of the catalogue or of the user's history.
     """
+    at, text = sentence[0], page[slice(*sentence)]
     reader = _Objects(page, sentence, titles, known)
     for trigger in (_NEVER, _PAST, _NOW, _YOURS):
-        for found in trigger.finditer(page, *sentence):
-            if trigger is not _YOURS and _UNSURE.search(page, max(sentence[0], found.start() - 30), found.start()):
+        for found in trigger.finditer(text):
+            if trigger is not _YOURS and _UNSURE.search(text, max(0, found.start() - 30), found.start()):
                 continue
-            denied = trigger is _NEVER or (trigger is _PAST and bool(found["not"]))
-            objects = reader.titles(found.end(), guess=trigger in (_PAST, _NEVER))
+            begin, behind = at + found.start(), at + found.end()
+            meant = trigger is not _NEVER and not (trigger is _PAST and found["not"])
+            objects = reader.titles(behind, guess=trigger in (_PAST, _NEVER))
             for start, end in objects:
-                yield Personal("in_history", plain(page[start:end]), found.start(), end, start, end, not denied)
-            if not objects and (taste := reader.taste(found.end())) is not None:
-                yield Personal("user_likes", plain(page[slice(*taste)]), found.start(), taste[1], *taste, not denied)
-    for found in _LIKENED.finditer(page, *sentence):
-        for start, end in reader.titles(found.end(), guess=False):
-            yield Personal("similar_to", plain(page[start:end]), found.start(), end, start, end)
+                yield Found("in_history", begin, end, start, end, polarity=meant)
+            if not objects and (taste := reader.taste(behind)) is not None:
+                yield Found("user_likes", begin, taste[1], *taste, polarity=meant)
+    for found in _LIKENED.finditer(text):
+        for start, end in reader.titles(at + found.end(), guess=False):
+            yield Found("similar_to", at + found.start(), end, start, end)
 
 
 class _Objects:
@@ -212,7 +190,7 @@ class _Objects:
         ends = [found.end() for found in re.finditer(r"[\w)!?.'’]+", page[at:limit])][:16]
         for end in reversed(ends):
             piece = page[at : at + end]
-            for stop in (end, at and end - 1) if piece[-1] in ".!?'’" else (end,):
-                if stop > 0 and self._known(page[at : at + stop]):
-                    return at, at + stop
+            stop = end - 1 if piece.endswith(".") else end  # the full stop ends the sentence
+            if stop > 0 and self._known(page[at : at + stop]):
+                return at, at + stop
         return None

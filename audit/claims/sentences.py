@@ -27,6 +27,7 @@ _BREAK = re.compile(
     r"|(?P<wide>[。！？])"
     r"|(?P<line>[ \t]*\n\s*)"
 )
+_CELL = re.compile(rf"{_BREAK.pattern}|(?P<bar>\|)")
 _MARKED = re.compile(r"[-*+•|#>]|\(?\d{1,3}[.)]\s|[^\W\d_a-z][\w ]{0,24}:\s")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|st|jr|sr|vs|vol|no|nos|inc|ltd|co|prof|approx|ca|c|dir|feat|ft|ed|eds|etc|e\.g|i\.e|a\.k\.a"
@@ -66,7 +67,9 @@ def plain(text: str) -> str:
     return " ".join(text.replace(JOINER, "").split())
 
 
-def sentences(page: str, start: int, end: int, titles: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def sentences(
+    page: str, start: int, end: int, titles: Sequence[tuple[int, int]], *, cells: bool = False
+) -> Iterator[tuple[int, int]]:
     """Spans of the sentences in `page[start:end]`, in order.
 
     Args:
@@ -74,11 +77,12 @@ def sentences(page: str, start: int, end: int, titles: Sequence[tuple[int, int]]
         start: where to begin.
         end: where to stop.
         titles: spans, sorted, that hold no end of a sentence ("Monsters, Inc.", "Dr. Strangelove").
+        cells: whether the cells of a table are sentences.
     """
     begins = [title[0] for title in titles]
     line = begin = start
-    for found in _BREAK.finditer(page, start, end):
-        if not _ends(page, found, line, begins, titles):
+    for found in (_CELL if cells else _BREAK).finditer(page, start, end):
+        if found.lastgroup != "bar" and not _ends(page, found, line, begins, titles):
             if found["line"]:
                 line = found.end()
             continue

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from audit.claims.sentences import plain
-from audit.grounding import GroundedList, Mention
+from audit.grounding import GroundedList, Matcher, Mention
 
 _UP = r"[^\W\d_a-zß-öø-ÿ]"
 _TITLE_WORD = rf"(?:{_UP}[\w'’:!-]*|\d{{1,4}}|of|the|and|in|a|an|to|for|on|at|&|de|la|le)"
@@ -23,6 +23,11 @@ _GUESSED = re.compile(
     r"|(?:is|was) (?:an?|the|one of)\s(?:[\w'’-]{1,20}\s){0,6}?(?:films?|movies?|books?|novels?|series|games?"
     r"|albums?|classics?)\b))"
     rf"|(?P<dated>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}})(?=\s\((?:18|19|20)\d\d\))"
+)
+_HEAD = re.compile(
+    rf"(?:^|(?<=[.!?]\s)|(?<=\n)|(?<=[-\u2013\u2014:]\s))(?:[\"“](?P<quoted>{_UP}[^\"“”\n]{{0,100}})[\"”]"
+    rf"|(?P<bare>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}}?))"
+    r"(?=\s(?:is|was|has|stars|follows|came|comes|runs|tells|won|features|belongs|isn['’]t|wasn['’]t|lasts|costs)\b)"
 )
 _NO_TITLE = re.compile(
     r"(?:It|This|That|These|Those|He|She|They|We|I|You|His|Her|Its|Their|My|Your|Here|There|Both|All|One"
@@ -79,19 +84,27 @@ class Title:
     listed: bool = False
 
 
-def titles_of(page: str, listed: GroundedList, mentions: Iterable[Mention]) -> list[Title]:
+def titles_of(page: str, listed: GroundedList, mentions: Iterable[Mention], matcher: Matcher) -> list[Title]:
     """All titles of an answer, in order, none over another: entries of its list, then titles known to the catalogue.
 
-    In prose also what reads like a title and is nobody's, or else what is said of an invented item would be taken for a
-    statement about the item before it.
+    Also what stands where a title would and is nobody's, or else what is said of an invented item would be taken for a
+    statement about the item before it; and known titles of common words at the head of a sentence.
+
+    Args:
+        page: the text.
+        listed: its list.
+        mentions: the titles in its running text.
+        matcher: of the catalogue.
     """
     found = [
-        Title(entry.start, entry.end, entry.title, match.item_id, listed=True)
+        Title(entry.start, entry.end, entry.title.rstrip(" -\u2013\u2014:"), match.item_id, listed=True)
         for entry, match in zip(listed.entries, listed.matches, strict=True)
         if entry.end > entry.start
     ]
     found.sort(key=lambda title: title.start)
     found = _joined(found, (Title(m.start, m.end, m.title, m.match.item_id) for m in mentions))
+    if listed.style != "json":
+        found = _joined(found, _heads(page, matcher, bare=listed.style not in _SLOTTED))
     if listed.style not in _SLOTTED:
         found = _joined(found, _guessed(page))
     return found
@@ -105,6 +118,17 @@ def _joined(titles: list[Title], more: Iterable[Title]) -> list[Title]:
         if place < 0 or titles[place].end <= title.start:
             new.append(title)
     return sorted([*titles, *new], key=lambda title: title.start)
+
+
+def _heads(page: str, matcher: Matcher, *, bare: bool) -> Iterable[Title]:
+    """Titles at the head of a sentence: whatever is quoted, and of what is not (if `bare`) what the catalogue knows."""
+    for found in _HEAD.finditer(page):
+        name = found.lastgroup or ""
+        start, end = found.span(name)
+        written = page[start:end]
+        match = matcher.match(written) if name == "quoted" or (bare and not _NO_TITLE.match(written)) else None
+        if match is not None and (name == "quoted" or (match.found and match.score == 100.0)):
+            yield Title(start, end, plain(written), match.item_id)
 
 
 def _guessed(page: str) -> Iterable[Title]:
