@@ -1,0 +1,62 @@
+"""Documents of the user's own decide claims in the part `claims`."""
+
+from __future__ import annotations
+
+import pytest
+from claim_targets import ITEMS, bare, pick, picked, run, says, written
+from part_world import a_context
+
+from audit.errors import ConfigError, DataError
+from audit.modules.hallucination import knowledge
+from audit.modules.hallucination.claims import Claims
+
+PAIRS = {item.id: f"Ann Number{chr(97 + n // 26)}{chr(97 + n % 26)}" for n, item in enumerate(ITEMS)}
+
+
+def credited(right):
+    """Who directed each of five films: the table's name, or another one for one film in five."""
+
+    def text(asked):
+        films = picked(asked)
+        names = [PAIRS[i.id] if right or n != int(asked.user.id) % 5 else "Bob Nobody" for n, i in enumerate(films)]
+        return written([f"{bare(i)} - It was directed by {name}." for i, name in zip(films, names, strict=True)])
+
+    return says(text)
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "credits.csv"
+    path.write_text("item_id,director\n" + "".join(f"{item},{name}\n" for item, name in PAIRS.items()))
+    return str(path)
+
+
+def test_a_table_of_directors_finds_the_wrong_ones_and_no_other(table, tmp_path):
+    part = Claims(answers=30, corrected=False, knowledge={"documents": [table], "complete": ["director"]})
+    output = run(credited(right=False), tmp_path, part)
+    assert pick(output, "contradicted_rate").estimate == pytest.approx(0.2)
+    assert pick(output, "supported_rate").estimate == pytest.approx(0.8)
+    clean = run(credited(right=True), tmp_path / "clean", part)
+    assert pick(clean, "supported_rate").estimate == 1.0
+
+
+def test_without_the_table_nobody_can_say(tmp_path):
+    output = run(credited(right=False), tmp_path, Claims(answers=30, corrected=False))
+    assert pick(output, "unverifiable_rate").estimate == 1.0
+
+
+def test_a_table_that_need_not_list_all_supports_and_does_not_contradict(table, tmp_path):
+    part = Claims(answers=30, corrected=False, knowledge={"documents": [table]})
+    output = run(credited(right=False), tmp_path, part)
+    assert pick(output, "unverifiable_rate").estimate == pytest.approx(0.2)
+    assert pick(output, "contradicted_rate").estimate == 0.0
+
+
+def test_mistakes_are_found_before_anything_is_asked(table, tmp_path):
+    target = credited(right=True)
+    context = a_context(target, tmp_path)
+    with pytest.raises(ConfigError, match=r"knowledge\.complete: 'actor' is no attribute"):
+        Claims(knowledge={"documents": [table], "complete": ["actor"]}).plan(context)
+    with pytest.raises(DataError, match="there is no such file"):
+        knowledge.facts({"documents": [f"{table}.csv"]}, context.dataset.catalog)
+    assert not target.asked
