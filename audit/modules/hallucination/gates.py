@@ -81,13 +81,30 @@ def false_alarms(audit: CheckerAudit) -> NDArray[np.int64]:
 def gate(audit: CheckerAudit) -> tuple[str, ...]:
     """Why this checker's figures should not be concluded from: phrases for `Finding.unmet`, none if it is good enough.
 
-    Limits on: F1 of titles that are nobody's, among those decided, of which there must be enough; precision of
-    `contradicted`; clean answers with a false alarm; and the number of planted claims all of this rests on.
+    Limits on: what `title_gate` asks; precision of `contradicted`; and clean answers with a false alarm.
     """
-    existence, claims, alarms = invented(audit).f1_estimate, contradicted(audit), false_alarms(audit)
+    claims, alarms = contradicted(audit), false_alarms(audit)
     found = int(claims.true.sum() + claims.false.sum())
     precision = float(claims.true.sum() / found) if found else 0.0
-    near, titles = undecided(audit)
+    reasons = [*title_gate(audit)]
+    if precision < LEAST_PRECISION:
+        share = f"{precision:.0%} of what the checker rules contradicted is" if found else "nothing was ruled"
+        reasons.append(f"in planted answers, {share} contradicted in truth, and {LEAST_PRECISION:.0%} is needed")
+    if len(alarms) and alarms.mean() > MOST_FALSE_ALARMS:
+        reasons.append(
+            f"the checker finds something wrong in {alarms.mean():.1%} of answers without an error, "
+            f"and at most {MOST_FALSE_ALARMS:.0%} is allowed"
+        )
+    return tuple(reasons)
+
+
+def title_gate(audit: CheckerAudit) -> tuple[str, ...]:
+    """Why the checker's figures on titles should not be concluded from; see `gate`.
+
+    Limits on: F1 of titles that are nobody's, among those decided, of which there must be enough; and the number of
+    planted claims all of this rests on.
+    """
+    existence, (near, titles) = invented(audit).f1_estimate, undecided(audit)
     reasons = []
     if audit.planted < LEAST_CLAIMS:
         reasons.append(f"the checker was audited on {audit.planted:,} planted claims, and {LEAST_CLAIMS:,} are needed")
@@ -99,14 +116,6 @@ def gate(audit: CheckerAudit) -> tuple[str, ...]:
     if near > MOST_UNDECIDED * titles:
         reasons.append(
             f"the checker leaves {near / titles:.0%} of titles undecided, and at most {MOST_UNDECIDED:.0%} are allowed"
-        )
-    if precision < LEAST_PRECISION:
-        share = f"{precision:.0%} of what the checker rules contradicted is" if found else "nothing was ruled"
-        reasons.append(f"in planted answers, {share} contradicted in truth, and {LEAST_PRECISION:.0%} is needed")
-    if len(alarms) and alarms.mean() > MOST_FALSE_ALARMS:
-        reasons.append(
-            f"the checker finds something wrong in {alarms.mean():.1%} of answers without an error, "
-            f"and at most {MOST_FALSE_ALARMS:.0%} is allowed"
         )
     return tuple(reasons)
 

@@ -32,7 +32,7 @@ def existence(
     *,
     wider: bool,
     unmet: Sequence[str] = (),
-    checker: Mapping[str, CheckerSample] | None = None,
+    checker: CheckerSample | None = None,
 ) -> None:
     """Titles that are no items: over titles, over answers, among the first k, and of which kind.
 
@@ -41,7 +41,7 @@ def existence(
         cutoffs: the k of OOD@k; those longer than every list asked for are left out.
         wider: whether titles were looked up in a wider reference.
         unmet: why the checker's figures should not be concluded from.
-        checker: its own sample by bound, for the corrected rates; None for none.
+        checker: what it did on titles of known truth, for the corrected rate; None for none.
     """
     shared: dict[str, Param] = {"state": "not_in_catalog", "average": "micro", "k": None, "corrected": False}
     shown = rates.show(
@@ -53,8 +53,6 @@ def existence(
         params: dict[str, Param] = {**shared, "bound": bound}
         rates.titles(_RATE, title, counted, params=params, shown=shown, note=world, unmet=unmet)
         rates.macro(_RATE, title, counted, params={**params, "average": "macro"}, shown=shown, unmet=unmet)
-        if checker is not None and bound in checker:
-            rates.corrected(_RATE, title, counted, checker[bound], params={**params, "corrected": True}, unmet=unmet)
         for k in cutoffs:
             if k <= longest:
                 among = f"{title}, among the first {k}"
@@ -63,6 +61,13 @@ def existence(
             "hallucinated_answer_rate",
             f"Answers with a title that is not in the catalogue{_NEAR if bound == 'high' else ''}",
             _any(counted), params={"bound": bound}, shown=shown, unmet=unmet,
+        )  # fmt: skip
+    if checker is not None:
+        # Titles near an item were left undecided, in this rate as in the checker's own.
+        rates.corrected(
+            _RATE, f"{_HALLUCINATED}, of those that could be decided", lambda title: title.state in NOT_LISTED,
+            lambda title: title.state != "ambiguous", checker,
+            params={**shared, "bound": "decided", "corrected": True}, unmet=unmet,
         )  # fmt: skip
     for state, title in _KINDS.items() if wider else ():
         for bound, counted in _bounds(frozenset({state}), _NEAR_REFERENCE):

@@ -174,18 +174,19 @@ class Rates:
         metric: str,
         title: str,
         counted: Callable[[Title], bool],
+        judged: Callable[[Title], bool],
         sample: CheckerSample,
         *,
         params: Mapping[str, Param],
         unmet: Sequence[str],
     ) -> None:
-        """The share of titles corrected for the errors of the checker, to stand beside the raw one."""
+        """The share of counted titles among those judged, corrected for the checker's errors; the raw one is said."""
         told: dict[str, Param] = {"task": self.task, **params}
         what, card = self._marked(f"{title}, corrected for the checker's errors"), self.sheet.card
         users, hit, of = by_unit(
             [one.unit for one in self.outcomes],
             [sum(map(counted, one.titles)) for one in self.outcomes],
-            [one.items for one in self.outcomes],
+            [sum(map(judged, one.titles)) for one in self.outcomes],
         )
         if len(users) < 2:
             card.skip(metric, what, f"{len(users)} users have titles, and 2 are needed", **told)

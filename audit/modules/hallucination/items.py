@@ -13,7 +13,7 @@ from audit.gateway import Ask
 from audit.grounding import Grounder, Matcher
 from audit.modules.base import Context, Output
 from audit.modules.free_text import free_text
-from audit.modules.hallucination import constraint_findings, item_findings
+from audit.modules.hallucination import constraint_findings, item_findings, knowledge, rungs
 from audit.modules.hallucination import constraints as wishes
 from audit.modules.hallucination.constraints import Stated
 from audit.modules.hallucination.eligibility import Rule, read_rules
@@ -23,6 +23,7 @@ from audit.modules.hallucination.module import INFO
 from audit.modules.hallucination.reference import read_reference
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
+from audit.stats import CheckerSample
 from audit.types import Case, Task
 
 
@@ -38,6 +39,10 @@ class Items:
         eligible: by column of the catalogue, what must hold for an item to be had; see `eligibility`.
         constraints: how many cases of each task are asked again with a constraint of their own; 0 for none.
         cutoffs: lengths k of OOD@k, the share of made-up titles among the first k.
+        corrected: whether the checker is audited for this part too, so that the rate of made-up titles can be corrected
+            for its errors, and is not concluded from where the checker does not meet its gates.
+        knowledge: as the module's option; the checker that is audited is the one of the module.
+        rungs: as the module's option; see `knowledge`.
     """
 
     answers: int = 100
@@ -46,6 +51,9 @@ class Items:
     eligible: Mapping[str, Any] | None = None
     constraints: int = 30
     cutoffs: tuple[int, ...] = (5, 10)
+    corrected: bool = True
+    knowledge: Mapping[str, Any] | None = None
+    rungs: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("answers", 1), ("constraints", 0)):
@@ -58,6 +66,10 @@ class Items:
             isinstance(k, bool) or not isinstance(k, int) or k < 1 for k in self.cutoffs
         ):
             raise ValueError(f"cutoffs: {self.cutoffs!r} must be a list of whole numbers of at least 1")
+        if not isinstance(self.corrected, bool):
+            raise ValueError(f"corrected: {self.corrected!r} must be true or false")
+        knowledge.check(self.knowledge)
+        rungs.check(self.rungs)
         _ = self._rules
 
     def lacking(self, context: Context) -> str | None:
@@ -70,6 +82,8 @@ class Items:
 
     def plan(self, context: Context) -> list[Ask]:
         """Every case, and again with its constraint."""
+        if self.corrected:
+            knowledge.complete(self.knowledge, context.dataset.catalog)  # a mistake is found before anything is asked
         asks = []
         for task, cases in self._asked(context).items():
             asks += [Ask(case.request) for case in cases]
@@ -81,11 +95,14 @@ class Items:
         card, output = ReportCard(INFO.id, context.level, INFO.controls), Output()
         sheet = Sheet(context, card, output, examples)
         grounder = Grounder(context.dataset.catalog)
+        unmet, checker = self._trust(context)
         for task, cases in self._asked(context).items():
             answers = context.ask([case.request for case in cases], label=f"items: {task}")
             outcomes = item_outcomes(cases, answers, grounder, reference=self._reference)
             rates = Rates(sheet, task, cases, outcomes)
-            item_findings.existence(rates, self.cutoffs, wider=self._reference is not None)
+            item_findings.existence(
+                rates, self.cutoffs, wider=self._reference is not None, unmet=unmet, checker=checker
+            )
             item_findings.repeats(rates)
             item_findings.lengths(rates)
             item_findings.eligibility(rates, self._rules)
@@ -96,6 +113,18 @@ class Items:
                 constrained = item_outcomes([one.case for one in stated], again, grounder)
                 constraint_findings.constraints(rates, stated, constrained, reason)
         return Output(card.findings, output.evidence, card.values)
+
+    def _trust(self, context: Context) -> tuple[tuple[str, ...], CheckerSample | None]:
+        """Why its figures on titles should not be concluded from, and what the checker did on titles of known truth."""
+        if not self.corrected:
+            return (), None
+        from audit.modules.hallucination import checker, gates
+
+        part = checker.Checker(knowledge=self.knowledge, rungs=self.rungs)
+        if lacking := part.lacking(context):
+            return (f"the checker could not be audited: {lacking}",), None
+        audit = part.audit(context)
+        return gates.title_gate(audit), gates.title_sample(audit, "decided")
 
     def _asked(self, context: Context) -> dict[Task, Sequence[Case]]:
         """The cases by task, for the tasks that this target is asked."""

@@ -25,6 +25,11 @@ SYLLABLES = ("zyx", "quor", "blen", "vant", "drix", "moff", "plug", "snee")
 READS = frozenset({Input.HISTORY, Input.ITEM_TEXT, Input.NOTE, Input.INSTRUCTION})
 
 
+def items(**options):
+    """The part without the checker's own audit, which takes seconds on every new catalogue."""
+    return Items(**{"corrected": False, **options})
+
+
 def unseen(asked, catalog=WORLD.catalog):
     """Items the user has not had, in the catalogue's order, or the candidates."""
     had = {event.item.id for event in asked.user.history}
@@ -56,7 +61,7 @@ def target(titles, **info):
 
 
 def run(tmp_path, titles, part=None, info=None, **context):
-    part = part or Items(answers=30, constraints=0)
+    part = part or items(answers=30, constraints=0)
     made = a_context(target(titles, **(info or {})), tmp_path, **context)
     assert part.lacking(made) is None
     planned = {made.gateway.key(ask) for ask in part.plan(made)}
@@ -114,7 +119,7 @@ def test_one_invented_title_in_five_is_found_at_its_rate_and_at_its_place(tmp_pa
 
 
 def test_the_share_among_the_first_counts_only_those(tmp_path):
-    part = Items(answers=30, constraints=0, cutoffs=(1, 3, 5, 10))
+    part = items(answers=30, constraints=0, cutoffs=(1, 3, 5, 10))
     output = run(tmp_path, lambda asked: [invented(asked, 0), *clean(asked)[: asked.k - 1]], part)
     assert hir(output, k=1).estimate == 1.0
     assert hir(output, k=3).estimate == pytest.approx(1 / 3)
@@ -145,7 +150,7 @@ def test_a_title_near_an_item_parts_the_bounds_and_has_its_own_rate(tmp_path):
 def test_a_wider_reference_parts_what_is_not_sold_from_what_does_not_exist(tmp_path):
     file = tmp_path / "titles.csv"
     file.write_text("title,year\nSilver Lantern,2001\nGreen Kettle (1988),\n", encoding="utf-8")
-    part = Items(answers=30, constraints=0, reference=str(file))
+    part = items(answers=30, constraints=0, reference=str(file))
     output = run(tmp_path, lambda asked: [*clean(asked)[:2], "Silver Lantern (2001)", "Green Kettle", "Zyxwv"], part)
     assert hir(output).estimate == pytest.approx(3 / 5)
     assert hir(output, state="nonexistent").estimate == pytest.approx(1 / 5)
@@ -176,7 +181,7 @@ def test_a_reference_that_cannot_be_read_is_said_before_anything_is_asked(tmp_pa
         (tmp_path / name).write_bytes(content)
     context = a_context(target(clean), tmp_path)
     with pytest.raises(ConfigError, match=re.escape(sentence)) as caught:
-        Items(reference=str(tmp_path / name)).lacking(context)
+        items(reference=str(tmp_path / name)).lacking(context)
     assert str(caught.value).startswith("modules.hallucination.items.reference: ")
     assert "\n" not in str(caught.value)
 
@@ -207,8 +212,35 @@ def test_a_random_share_of_invented_titles_lies_in_the_interval(tmp_path, rate):
         real = clean(asked)
         return [invented(asked, n) if c < rate else real[n] for n, c in enumerate(chance)]
 
-    output = run(tmp_path, titles, Items(answers=60, constraints=0), users=60)
+    output = run(tmp_path, titles, items(answers=60, constraints=0), users=60)
     assert hir(output).ci[0] <= rate <= hir(output).ci[1]
+
+
+def test_the_rate_corrected_for_the_checkers_errors_stands_beside_the_raw_one(tmp_path):
+    part = items(answers=30, constraints=0, corrected=True)
+    output = run(tmp_path, lambda asked: [*clean(asked)[: asked.k - 2], "Amber Anchor 2", invented(asked, 0)], part)
+    corrected = hir(output, bound="decided", corrected=True)
+    # Of the four titles that could be decided one is made up, and this checker errs with none of them.
+    assert corrected.estimate == pytest.approx(1 / 4, abs=0.02)
+    assert corrected.ci[0] <= 1 / 4 <= corrected.ci[1]
+    assert "raw 0.25" in corrected.note
+    assert not corrected.unmet
+    assert not hir(output).unmet
+    assert hir(output).estimate == pytest.approx(1 / 5)
+
+
+def test_a_catalogue_too_small_to_audit_the_checker_on_leaves_existence_open(tmp_path):
+    few = {item.id for item in WORLD.catalog.items_in_order[:30]}
+    data = Dataset(
+        name="few",
+        catalog=Catalog(item for item in WORLD.catalog.items_in_order if item.id in few),
+        interactions=WORLD.interactions[WORLD.interactions["item"].isin(few)].reset_index(drop=True),
+        users=WORLD.users,
+    )
+    part = items(answers=10, constraints=0, corrected=True)
+    output = run(tmp_path, clean, part, dataset=data, users=10)
+    assert "the checker could not be audited" in hir(output).unmet[0]
+    assert not one(output, "duplicate_item_rate", task="answer").unmet
 
 
 # Repeats, lengths, silence --------------------------------------------------------------------------------------------
@@ -299,7 +331,7 @@ RULES = {"stock": {"at_least": 1}, "min_age": {"user_at_least": "age"}, "regions
 
 def test_items_that_may_not_be_had_are_found_rule_by_rule(tmp_path):
     data = shop()
-    part = Items(answers=30, constraints=0, eligible=RULES)
+    part = items(answers=30, constraints=0, eligible=RULES)
     everything = list(data.catalog.items_in_order)
     output = run(tmp_path, lambda asked: [everything[n].title for n in (0, 1, 2, 7, 61)], part, dataset=data)
     # Of 0, 1, 2, 7, 61: stock fails 0 and 2; age fails 0; regions: 0 has none, 1 7 61 2 sell in the EU.
@@ -315,13 +347,13 @@ def test_items_that_may_not_be_had_are_found_rule_by_rule(tmp_path):
 def test_the_clean_twin_recommends_only_what_may_be_had(tmp_path):
     data = shop()
     fine = [i.title for n, i in enumerate(data.catalog.items_in_order) if n % 2 and n % 3 and n % 5]
-    part = Items(answers=30, constraints=0, eligible=RULES)
+    part = items(answers=30, constraints=0, eligible=RULES)
     output = run(tmp_path, lambda asked: fine[: asked.k], part, dataset=data)
     assert {f.estimate for f in output.findings if f.metric == "ineligible_rate"} == {0.0}
 
 
 def test_a_column_that_no_item_has_is_said_and_the_other_rules_stand(tmp_path):
-    part = Items(answers=30, constraints=0, eligible={"stok": {"at_least": 1}, "year": {"at_least": 1900}})
+    part = items(answers=30, constraints=0, eligible={"stok": {"at_least": 1}, "year": {"at_least": 1900}})
     output = run(tmp_path, clean, part)
     skipped = one(output, "ineligible_rate", task="answer", column="stok")
     assert skipped.verdict == "not_applicable"
@@ -354,7 +386,7 @@ def violations(output, **params):
 
 
 def test_a_target_that_heeds_constraints_breaks_none(tmp_path):
-    output = run(tmp_path, heeds, Items(answers=30, constraints=24))
+    output = run(tmp_path, heeds, items(answers=30, constraints=24))
     assert violations(output).estimate == 0.0
     assert violations(output, per="answer").estimate == 0.0
     assert violations(output, stated=False).estimate > 0.2
@@ -365,7 +397,7 @@ def test_a_target_that_heeds_constraints_breaks_none(tmp_path):
 
 
 def test_a_target_that_does_not_listen_breaks_them_as_often_as_if_nobody_had_stated_them(tmp_path):
-    output = run(tmp_path, clean, Items(answers=30, constraints=24))
+    output = run(tmp_path, clean, items(answers=30, constraints=24))
     ignored = violations(output)
     assert ignored.estimate == pytest.approx(violations(output, stated=False).estimate)
     assert ignored.estimate > 0.2
@@ -382,19 +414,19 @@ def test_a_target_that_always_names_one_too_many_breaks_counts_only(tmp_path):
         given = heeds(asked)
         return [i.title for i in unseen(asked)[: len(given) + 1]] if "exactly" in asked.user.note else given
 
-    output = run(tmp_path, titles, Items(answers=30, constraints=24))
+    output = run(tmp_path, titles, items(answers=30, constraints=24))
     assert violations(output).estimate == 0.0
     assert violations(output, per="answer").estimate == pytest.approx(4 / 24)
 
 
 def test_rankings_of_candidates_are_asked_what_enough_candidates_keep(tmp_path):
-    output = run(tmp_path, heeds, Items(answers=30, constraints=24), candidates=40)
+    output = run(tmp_path, heeds, items(answers=30, constraints=24), candidates=40)
     assert violations(output, task="rank").estimate == 0.0
     assert violations(output, task="rank").n > 10
 
 
 def test_a_target_that_reads_no_words_cannot_be_told_a_constraint(tmp_path):
-    part = Items(answers=30, constraints=5)
+    part = items(answers=30, constraints=5)
     output = run(tmp_path, clean, part, info={"honours": frozenset({Input.HISTORY}), "tasks": ("rank",)})
     skipped = violations(output, task="rank")
     assert skipped.verdict == "not_applicable"
@@ -404,7 +436,7 @@ def test_a_target_that_reads_no_words_cannot_be_told_a_constraint(tmp_path):
 def test_an_instruction_takes_the_constraint_where_no_note_is_read(tmp_path):
     honours = frozenset({Input.HISTORY, Input.INSTRUCTION})
     info = {"honours": honours, "instructions": {"answer": "Recommend films.", "rank": "Rank films."}}
-    output = run(tmp_path, clean, Items(answers=30, constraints=6), info=info)
+    output = run(tmp_path, clean, items(answers=30, constraints=6), info=info)
     edits = [edit for e in output.evidence for edit in e.edits]
     assert edits
     assert {edit.field for edit in edits} == {"instruction"}
@@ -418,7 +450,7 @@ def test_a_mitigation_that_drops_made_up_titles_moves_their_rate_and_shortens_th
     module = Hallucination(
         checker=False,
         claims=False,
-        items={"answers": 20, "constraints": 0},
+        items={"answers": 20, "constraints": 0, "corrected": False},
         defenses={"output-control": {"again": 0}},
     )
     context = a_context(
@@ -467,6 +499,8 @@ def test_markup_and_a_huge_answer_are_counted_and_quoted_short(tmp_path):
         ({"constraints": True}, "constraints: True must be"),
         ({"cutoffs": (0,)}, "cutoffs: (0,) must be"),
         ({"cutoffs": 5}, "cutoffs: 5 must be"),
+        ({"corrected": 1}, "corrected: 1 must be true or false"),
+        ({"rungs": {"nil": "x"}}, "rungs.nil: there is no such rung"),
         ({"reference": 3}, "reference: 3 must be"),
         ({"eligible": ["stock"]}, "eligible: ['stock'] must be a mapping"),
         ({"eligible": {"stock": {"atleast": 1}}}, "eligible.stock.atleast: there is no such test; did you mean"),
