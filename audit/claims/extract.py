@@ -18,7 +18,7 @@ from audit.claims.modality import Modality, is_asserted, is_of_others, is_questi
 from audit.claims.patterns import Wordings
 from audit.claims.personal import personal
 from audit.claims.sentences import page_of, plain, sentences, spoken
-from audit.claims.subjects import Subjects, Title, titles_of
+from audit.claims.subjects import Subjects, Title, masked, titles_of
 from audit.grounding import GroundedList, Grounder, normalise
 from audit.types import Request
 
@@ -91,6 +91,7 @@ class _Reading:
     ) -> None:
         self._page, self._visible, self._style = page, visible, listed.style
         self._titles, self._wordings, self._labels, self._known = titles, wordings, labels, known
+        self._masked = masked(page, titles)
         self._spans = [(title.start, title.end) for title in titles]
         self._subjects = Subjects(page, titles, listed.style)
         self._running: Title | None = None
@@ -175,13 +176,13 @@ class _Reading:
                 continue
             subject = given or self._subjects.of(sentence, found.said, aside, self._running)
             if subject is not None and subject.title.casefold() != plain(self._page[slice(*found.object)]).casefold():
-                self._take(found, subject, sentence, modality(self._page, sentence, found.said, found.object))
+                self._take(found, subject, sentence, modality(self._masked, sentence, found.said, found.object))
 
     def _worded(self, found: Found, sentence: tuple[int, int], aside: list[Title], given: Title | None) -> None:
-        page = self._page
+        page, masked = self._page, self._masked
         if found.predicate != "series_of" and self._subjects.over(*found.object):
             return
-        if not is_asserted(page, sentence, found.said) or is_of_others(page, sentence, found.start):
+        if not is_asserted(masked, sentence, found.said) or is_of_others(masked, sentence, found.start):
             return
         subject = given or self._subjects.of(sentence, found.said, aside, self._running)
         if subject is None:
@@ -189,7 +190,7 @@ class _Reading:
         slot = given is not None or self._subjects.owner(found.start) is not None
         if not slot and subject.end <= sentence[0] and _SEVERAL.search(page, sentence[0], found.start):
             return  # "Both were directed by …": of which two, only a reader of the whole can say
-        self._take(found, subject, sentence, modality(page, sentence, found.said, found.object))
+        self._take(found, subject, sentence, modality(masked, sentence, found.said, found.object))
 
     def _year_behind(self, title: Title, sentence: tuple[int, int]) -> None:
         if found := _YEAR_BEHIND.match(self._page, title.end):
@@ -198,7 +199,7 @@ class _Reading:
             self._take(said, title, sentence, Modality(polarity=True, hedged=False, approximate=False))
 
     def _labelled(self, fact: Found, sentence: tuple[int, int], title: Title, label: str = "") -> None:
-        meant = modality(self._page, sentence, (fact.object_start, fact.object_start), fact.object)
+        meant = modality(self._masked, sentence, (fact.object_start, fact.object_start), fact.object)
         words = f"{label}: {plain(self._page[slice(*fact.object)])}" if label else ""
         self._take(fact, title, sentence, meant, words)
 

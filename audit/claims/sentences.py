@@ -20,7 +20,7 @@ _NEXT_TURN = re.compile(
     r"|<\|(?:user|human)\|>|\[INST\]",
     re.IGNORECASE,
 )
-_EMPHASIS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)|~~+")
+_EMPHASIS = re.compile(r"`+|(?<!\w)\*+|\*+(?!\w)|(?<!\w)_+|_+(?!\w)|~~+")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _BREAK = re.compile(
     r"(?P<stop>[.!?…]['\"”’)\]]{0,3}(?:\s?\[\d{1,2}\]){0,4}\s+(?=\S))"
@@ -31,7 +31,7 @@ _CELL = re.compile(rf"{_BREAK.pattern}|(?P<bar>\|)")
 _MARKED = re.compile(r"[-*+•|#>]|\(?\d{1,3}[.)]\s|[^\W\d_a-z][\w ]{0,24}:\s")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:dr|mr|mrs|ms|st|jr|sr|vs|vol|no|nos|inc|ltd|co|prof|approx|ca|c|dir|feat|ft|ed|eds|etc|e\.g|i\.e|a\.k\.a"
-    r"|u\.s|u\.k)|(?<![\w.])[^\W\d_])\.\s*$",
+    r"|u\.s|u\.k)|(?<![\w.'’])[^\W\d_])\.\s*$",
     re.IGNORECASE,
 )
 _HARD_WRAP = 60

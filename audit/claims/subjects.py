@@ -22,12 +22,21 @@ _GUESSED = re.compile(
     r"|came out\b|stars\b"
     r"|(?:is|was) (?:an?|the|one of)\s(?:[\w'’-]{1,20}\s){0,6}?(?:films?|movies?|books?|novels?|series|games?"
     r"|albums?|classics?)\b))"
+    r"|\b(?:recommend|suggest|try|watch|consider|check out|enjoy|like|love|with|pick is|choice is|option is)\s"
+    rf"(?:the\s(?:film|movie|book|novel|game|album)\s)?[\"“](?P<cited>{_UP}[^\"“”\n]{{0,100}})[\"”]"
     rf"|(?P<dated>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}})(?=\s\((?:18|19|20)\d\d\))"
 )
 _HEAD = re.compile(
     rf"(?:^|(?<=[.!?]\s)|(?<=\n)|(?<=[-\u2013\u2014:]\s))(?:[\"“](?P<quoted>{_UP}[^\"“”\n]{{0,100}})[\"”]"
     rf"|(?P<bare>{_UP}[\w'’:!-]*(?:\s{_TITLE_WORD}){{0,8}}?))"
     r"(?=\s(?:is|was|has|stars|follows|came|comes|runs|tells|won|features|belongs|isn['’]t|wasn['’]t|lasts|costs)\b)"
+)
+_CLOSING = re.compile(r"(?=[^\"“”\n(]{0,80}[^\W_][^\"“”\n(]{0,80}[\"”])[^\"“”\n]{1,80}(?<![\s.,;!?])")
+_SEQUEL = re.compile(
+    r"\s(?:[2-9]|1\d|II|III|IV|VI{0,3}|Part (?:\d|Two|Three|II))\b(?![-.,]?\d|\s(?:hours?|minutes?|stars?|times)\b)"
+)
+_CREDIT = re.compile(
+    r"\b(?:by|starring|stars|featuring|features|director|author|writer|actor|actress)\s$", re.IGNORECASE
 )
 _NO_TITLE = re.compile(
     r"(?:It|This|That|These|Those|He|She|They|We|I|You|His|Her|Its|Their|My|Your|Here|There|Both|All|One"
@@ -102,12 +111,33 @@ def titles_of(page: str, listed: GroundedList, mentions: Iterable[Mention], matc
         if entry.end > entry.start
     ]
     found.sort(key=lambda title: title.start)
-    found = _joined(found, (Title(m.start, m.end, m.title, m.match.item_id) for m in mentions))
+    found = _joined(found, (_whole(page, m) for m in mentions if not _is_name(page, m)))
     if listed.style != "json":
         found = _joined(found, _heads(page, matcher, bare=listed.style not in _SLOTTED))
     if listed.style not in _SLOTTED:
         found = _joined(found, _guessed(page))
     return found
+
+
+def _is_name(page: str, mention: Mention) -> bool:
+    """Whether a title is a part of a person's name here (Michael, in “directed by Michael Mann”)."""
+    if mention.marked:
+        return False
+    before = page[max(0, mention.start - 24) : mention.start]
+    if _CREDIT.search(before):
+        return True
+    after = page[mention.end : mention.end + 2]
+    return " " not in mention.title and after[:1] == " " and after[1:].isupper()
+
+
+def _whole(page: str, mention: Mention) -> Title:
+    """The title that a mention is a part of: a known title may begin one that is made up (“Heat 2”)."""
+    start, end = mention.start, mention.end
+    if start and page[start - 1] in '"“' and (quote := _CLOSING.match(page, end)):
+        return Title(start, quote.end(), plain(page[start : quote.end()]), None)
+    if number := _SEQUEL.match(page, end):
+        return Title(start, number.end(), plain(page[start : number.end()]), None)
+    return Title(start, end, mention.title, mention.match.item_id)
 
 
 def _joined(titles: list[Title], more: Iterable[Title]) -> list[Title]:
@@ -138,11 +168,21 @@ def _guessed(page: str) -> Iterable[Title]:
         if lead := _LEADING.match(page, start, end):
             start = lead.end()
         written = page[start:end]
-        if _NO_TITLE.match(written) or not written or not written[0].isupper():
+        if (name != "cited" and _NO_TITLE.match(written)) or not written or not written[0].isupper():
             continue
         if name == "pick" and " " not in written:
             continue  # one capital word may be anything
         yield Title(start, end, plain(written), None)
+
+
+def masked(page: str, titles: Sequence[Title]) -> str:
+    """The page with every title made one word: “If Lucy Fell” is no condition, “Not a Love Story” no denial."""
+    pieces, at = [], 0
+    for title in titles:
+        if title.start >= at:
+            pieces += [page[at : title.start], "T" * (title.end - title.start)]
+            at = title.end
+    return "".join([*pieces, page[at:]])
 
 
 class Subjects:
