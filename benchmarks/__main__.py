@@ -19,9 +19,9 @@ _START, _END = "<!-- table: written by `make bench` -->", "<!-- end of table -->
 
 def suites() -> Iterator[Callable[[], list[Row]]]:
     """The benchmarks, cheap ones first; those of the model are imported only when their turn comes."""
-    from benchmarks import harness
+    from benchmarks import claims, harness
 
-    yield from (harness.cached_answers, harness.bootstrap, harness.report, harness.memory)
+    yield from (harness.cached_answers, harness.bootstrap, harness.report, harness.memory, claims.claims)
     from benchmarks import scoring, textattack_loop
 
     yield from (scoring.scoring, scoring.word_insertion, textattack_loop.textattack_loop, scoring.generation)
