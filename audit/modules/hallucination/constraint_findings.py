@@ -10,6 +10,7 @@ from audit.findings import Param
 from audit.modules.hallucination.constraints import KINDS, Kept, Stated
 from audit.modules.hallucination.item_outcomes import ItemOutcome
 from audit.modules.hallucination.item_rates import NAMED, Rates, quoted
+from audit.modules.hallucination.title_marks import wish_marks
 
 METRIC = "constraint_violation_rate"
 TITLE = "Recommended titles that break a stated constraint"
@@ -74,17 +75,16 @@ class _Desk:
         for one, outcome, per, count in zip(self.stated, self.outcomes, self.kept, self.counted, strict=True):
             faults = [quoted(t.written) for t, x in zip(outcome.titles, per, strict=True) if x in _BROKEN]
             faults = [f"{outcome.items} titles"] if count != "kept" else faults
-            if faults and len(ids) < self.rates.sheet.examples and one.constraint.kind != "count":
-                note = f"{one.constraint.says} Broken by {', '.join(faults[:NAMED])}"
-                ids.append(
-                    self.rates.sheet.compare(
-                        one.case.id, "Breaks a stated constraint", one.case.request, list(one.edits), note
-                    )
-                )
-            elif faults and len(ids) < self.rates.sheet.examples:
-                # Of a count only this request was asked: the one without the sentence has another k.
-                note = f"{one.constraint.says} Broken by {faults[0]}"
-                ids.append(self.rates.sheet.show(one.case.id, "Breaks a stated constraint", one.request, note))
+            if not faults or len(ids) >= self.rates.sheet.examples:
+                continue
+            wish, sheet = one.constraint.says, self.rates.sheet
+            note, title = f"{wish} Broken by {', '.join(faults[:NAMED])}", "Breaks a stated constraint"
+            if one.constraint.kind == "count":
+                # Only this request was asked: the one without the sentence has another k.
+                ids.append(sheet.show(one.case.id, title, one.request, note))
+                continue
+            marks = wish_marks(outcome, wish, per, self.rates.catalog)
+            ids.append(sheet.compare(one.case.id, title, one.case.request, list(one.edits), note, claims=marks))
         return ids
 
     def _titles(self, rows: Sequence[int], which: Sequence[Kept], words: str, params: Mapping[str, Param]) -> None:

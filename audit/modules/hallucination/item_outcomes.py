@@ -35,6 +35,7 @@ class Title:
         consumed: whether the item stands in the history of the request.
         year_conflict: whether the item exists and the year written beside its title is not its own.
         year: written beside the title or in it, if any.
+        place: where it begins and ends in the raw text of the answer; None for a ranking.
     """
 
     written: str
@@ -44,6 +45,7 @@ class Title:
     consumed: bool = False
     year_conflict: bool = False
     year: int | None = None
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,10 @@ def counts(outcomes: Sequence[ItemOutcome], metric: str) -> tuple[IntArray, IntA
     return pairs[:, 0], pairs[:, 1]
 
 
+_Read = tuple[str, int | None, Match, tuple[int, int] | None]
+"""A title as written, its year, what it was found to be, and its place."""
+
+
 @dataclass(frozen=True)
 class _Reader:
     grounder: Grounder
@@ -181,6 +187,7 @@ class _Reader:
 
     def _titles(self, request: Request, answer: Answer) -> tuple[Outcome, tuple[Title, ...]]:
         history = [event.item for event in request.user.history]
+        found: list[_Read] = []
         if answer.outcome in ("refused", "error"):
             return answer.outcome, ()
         if request.task == "answer" and answer.text is not None:
@@ -189,34 +196,37 @@ class _Reader:
             read = self.grounder.ground_list(answer.text, candidates=request.candidates, history=history)
             if read.outcome != "ok":
                 return read.outcome, ()
-            found = [(entry.title, entry.year, match) for entry, match in zip(read.entries, read.matches, strict=True)]
+            found = [
+                (entry.title, entry.year, match, (entry.start, entry.end))
+                for entry, match in zip(read.entries, read.matches, strict=True)
+            ]
         elif answer.outcome != "ok":
             return answer.outcome, ()
         else:
             found = self._ranked(request, answer)
         return "ok", self._states(found, {item.id for item in history})
 
-    def _ranked(self, request: Request, answer: Answer) -> list[tuple[str, int | None, Match]]:
+    def _ranked(self, request: Request, answer: Answer) -> list[_Read]:
         history = [event.item for event in request.user.history]
         known = {item.id for item in (*(request.candidates or ()), *history)}
         named = [entry.title for entry in answer.ranked if entry.item_id is None]
         matches = iter(self.grounder.ground_titles(named, candidates=request.candidates, history=history).matches)
-        found: list[tuple[str, int | None, Match]] = []
+        found: list[_Read] = []
         for entry in answer.ranked:
             if entry.item_id is None:
-                found.append((entry.title, None, next(matches)))
+                found.append((entry.title, None, next(matches), None))
                 continue
             own = self.grounder.catalog.get(entry.item_id)
             exists = own is not None or entry.item_id in known
             written = entry.title or (own.title if own is not None else entry.item_id)
             match = Match("match", entry.item_id, score=100.0) if exists else Match("absent")
-            found.append((written, None, match))
+            found.append((written, None, match, None))
         return found
 
-    def _states(self, found: Sequence[tuple[str, int | None, Match]], history: set[str]) -> tuple[Title, ...]:
+    def _states(self, found: Sequence[_Read], history: set[str]) -> tuple[Title, ...]:
         titles: list[Title] = []
         seen: set[tuple[str, int | None]] = set()
-        for written, year, match in found:
+        for written, year, match, place in found:
             normal = normalise(written)
             # Two years make two titles: a film and its remake.
             said = year if year is not None else normal.year
@@ -234,6 +244,7 @@ class _Reader:
                     match.item_id in history,
                     match.year_conflict,
                     said,
+                    place,
                 )
             )
         return tuple(titles)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from audit import stats
 from audit.findings import Direction, Param
-from audit.modules.hallucination.item_outcomes import ItemOutcome, State, Title
+from audit.modules.hallucination.item_outcomes import ItemOutcome, Title
+from audit.modules.hallucination.title_marks import FOUND, title_marks
 from audit.modules.sheet import Sheet
 from audit.stats import CheckerSample, Interval
 from audit.types import Case, Catalog, Item, Task
@@ -27,18 +28,10 @@ NAMED = 5
 NOTE = 600
 """Characters of a note."""
 
-_WHY: Mapping[State, str] = {
-    "absent": "not in the catalogue",
-    "out_of_catalog": "exists, and is not in the catalogue",
-    "nonexistent": "in no list of titles",
-    "near_reference": "not in the catalogue, and near a title of the wider list",
-    "ambiguous": "near an item",
-}
-
 
 def state_in_words(title: Title) -> str:
     """What looking a title up has shown; empty for one that was found."""
-    return _WHY.get(title.state, "")
+    return FOUND[title.state][1]
 
 
 @dataclass(frozen=True)
@@ -223,7 +216,8 @@ class Rates:
         for n, those in worst[: self.sheet.examples]:
             told = Counter(f"{quoted(one.written)}{f': {said}' if (said := why(one)) else ''}" for one in those)
             note = "; ".join(f"{text}{f' ({times} times)' if times > 1 else ''}" for text, times in told.items())
-            shown.append(self.sheet.show(self.cases[n].id, title, self.cases[n].request, _cut(note)))
+            marks = title_marks(self.outcomes[n], self.catalog)
+            shown.append(self.sheet.show(self.cases[n].id, title, self.cases[n].request, _cut(note), claims=marks))
         return shown
 
     def show_answers(
@@ -231,8 +225,10 @@ class Rates:
     ) -> list[str]:
         """Evidence of the first answers that are faulty as a whole; ids of it."""
         found = ((case, one) for case, one in zip(self.cases, self.outcomes, strict=True) if faulty(one))
-        first = islice(found, self.sheet.examples)
-        return [self.sheet.show(case.id, title, case.request, says(one)) for case, one in first]
+        return [
+            self.sheet.show(case.id, title, case.request, says(one), claims=title_marks(one, self.catalog))
+            for case, one in islice(found, self.sheet.examples)
+        ]
 
     def items(self, outcome: ItemOutcome) -> list[Item | None]:
         """The items that its titles were tied to; None for those that were not."""

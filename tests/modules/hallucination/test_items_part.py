@@ -443,6 +443,39 @@ def test_an_instruction_takes_the_constraint_where_no_note_is_read(tmp_path):
     assert all(edit.text.startswith(" ") for edit in edits)
 
 
+# Evidence -------------------------------------------------------------------------------------------------------------
+
+
+def test_evidence_marks_every_title_in_its_place(tmp_path):
+    def titles(asked):
+        return [clean(asked)[0], "Zyxwv Quorble", "Amber Anchor 2", asked.user.history[0].item.title, clean(asked)[0]]
+
+    output = run(tmp_path, titles, task="answer")
+    [evidence] = [e for e in output.evidence if e.id == hir(output).evidence[0]]
+    assert [m.verdict for m in evidence.claims] == [
+        "supported", "contradicted", "unverifiable", "supported", "supported",
+    ]  # fmt: skip
+    assert [m.predicate for m in evidence.claims] == ["exists"] * 5
+    notes = [m.note for m in evidence.claims]
+    assert notes == ["", "not in the catalogue", "near an item", "in the history", "said before"]
+    assert "year: 19" in evidence.claims[0].evidence
+    context = a_context(target(titles), tmp_path / "again", task="answer")
+    [asked] = [case.request for case in context.cases if case.id == evidence.case]
+    text = target(titles).answer(asked).text
+    assert text[evidence.claims[1].start : evidence.claims[1].end] == "Zyxwv Quorble"
+
+
+def test_evidence_of_a_broken_constraint_marks_what_breaks_it(tmp_path):
+    def titles(asked):
+        return [item.title for item in unseen(asked)[::19][: asked.k]]
+
+    output = run(tmp_path, titles, items(answers=30, constraints=24), task="answer")
+    marks = [m for e in output.evidence if e.edits for m in e.claims]
+    assert {m.predicate for m in marks} == {"constraint_ok"}
+    assert {"supported", "contradicted"} <= {m.verdict for m in marks}
+    assert all(m.object.endswith(".") and m.subject for m in marks)
+
+
 # Behind a mitigation --------------------------------------------------------------------------------------------------
 
 
