@@ -47,9 +47,11 @@ class ClaimFindings(ClaimWriter):
 
     Attributes:
         believed: what the checker's own audit says.
+        notes: what was taken from the user's documents, and what was left out.
     """
 
     believed: Trust = field(kw_only=True)
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     def output(self, gamma: float) -> Output:
         """All of them."""
@@ -68,7 +70,7 @@ class ClaimFindings(ClaimWriter):
         guesses = f"{count(softened, 'claim')} said as a guess counted apart" if softened else ""
         for metric, hits in _by_metric(counts).items():
             missed = f"no passage was found about {self._missed} of them" if self._missed else ""
-            notes = [self._silence(), guesses, missed if metric == "unverifiable_rate" else ""]
+            notes = [self._silence(), guesses, *((missed, *self.notes) if metric == "unverifiable_rate" else ())]
             self.claims(
                 metric, TITLES[metric], hits, counts.claims, PART, DIRECTIONS[metric], note=_joined(notes),
                 unmet=self.believed.unmet, values=True, shown=self._evidence(TITLES[metric], hits),

@@ -156,6 +156,7 @@ class ClaimReader:
         passage_ladder: the same checks, against the passages of a request.
         complete: attributes of the catalogue that list all there is.
         base: the user's own documents; None where no rung would read them.
+        notes: what was taken from the documents, and what was left out.
     """
 
     grounder: Grounder
@@ -164,6 +165,7 @@ class ClaimReader:
     passage_ladder: Ladder
     complete: frozenset[str] = frozenset()
     base: KnowledgeBase | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def build(
@@ -175,7 +177,7 @@ class ClaimReader:
             ConfigError: an option cannot be used.
             DataError: a document cannot be read.
         """
-        catalog = knowledge_option.facts(knowledge, context.dataset.catalog)
+        catalog, notes = knowledge_option.facts(knowledge, context.dataset.catalog)
         further = rungs_option.build(rungs, context.dataset, context.info)
         reads = bool(further) and bool((knowledge or {}).get("documents"))
         return cls.of(
@@ -185,6 +187,7 @@ class ClaimReader:
             columns=knowledge_option.columns(knowledge),
             complete=knowledge_option.complete(knowledge, catalog),
             base=knowledge_option.build(knowledge, catalog) if reads else None,
+            notes=notes,
         )
 
     @classmethod
@@ -197,12 +200,14 @@ class ClaimReader:
         columns: Mapping[str, Sequence[str]] | None = None,
         complete: frozenset[str] = frozenset(),
         base: KnowledgeBase | None = None,
+        notes: Sequence[str] = (),
     ) -> ClaimReader:
         """From what is built already: structured facts first, then these rungs."""
         grounder = Grounder(catalog)
         # Two rungs of structured facts: each keeps what it has read of its catalogue, and passages are another one.
         facts, passages = (Ladder([structured(), *rungs]) for _ in range(2))
-        return cls(grounder, Extractor(grounder, columns), facts, passages, complete, base)
+        said = tuple(dict.fromkeys([*notes, *(() if base is None else base.notes)]))
+        return cls(grounder, Extractor(grounder, columns), facts, passages, complete, base, said)
 
     @cached_property
     def passages(self) -> PassageReader:

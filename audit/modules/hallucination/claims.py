@@ -67,4 +67,4 @@ class Claims:
         cases = free_text(context, self.answers, instruction=self.instruction)
         answers = context.ask([case.request for case in cases], label="claims")
         outcomes = claim_outcomes(cases, answers, reader)
-        return ClaimFindings(context, outcomes, examples, believed=believed).output(self.gamma)
+        return ClaimFindings(context, outcomes, examples, believed=believed, notes=reader.notes).output(self.gamma)

@@ -8,7 +8,7 @@ from typing import Any
 
 from audit.claims.structured import StructuredRung
 from audit.errors import ConfigError, nearest
-from audit.knowledge import KnowledgeBase, SentenceEncoder, read_documents, with_rows
+from audit.knowledge import Extended, KnowledgeBase, SentenceEncoder, read_documents, with_rows
 from audit.types import Catalog
 
 KNOWN = ("documents", "encoder", "complete", "folder", "columns", "synonyms", "strict_years")
@@ -69,14 +69,15 @@ def structured(knowledge: Mapping[str, Any] | None) -> StructuredRung:
     )
 
 
-def facts(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> Catalog:
-    """The catalogue with the facts that the documents' tables have about its items (`with_rows`).
+def facts(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> Extended:
+    """The catalogue with the facts that the documents' tables have about its items, and notes on what was left out.
 
     Raises:
         DataError: a document cannot be read.
     """
-    paths = (knowledge or {}).get("documents") or ()
-    return with_rows(catalog, [one for path in paths for one in read_documents(path).documents]).catalog
+    readings = [read_documents(path) for path in (knowledge or {}).get("documents") or ()]
+    extended = with_rows(catalog, [one for reading in readings for one in reading.documents])
+    return Extended(extended.catalog, (*(note for reading in readings for note in reading.notes), *extended.notes))
 
 
 def complete(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> frozenset[str]:
@@ -89,7 +90,7 @@ def complete(knowledge: Mapping[str, Any] | None, catalog: Catalog) -> frozenset
     known = _columns(catalog)
     named = (knowledge or {}).get("complete") or ()
     if not known.issuperset(named):
-        known = _columns(facts(knowledge, catalog))
+        known = _columns(facts(knowledge, catalog).catalog)
     for name in named:
         if name not in known:
             said = nearest(name, sorted(known)) if known else "its items have no attributes"

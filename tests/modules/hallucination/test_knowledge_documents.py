@@ -52,6 +52,18 @@ def test_a_table_that_need_not_list_all_supports_and_does_not_contradict(table, 
     assert pick(output, "contradicted_rate").estimate == 0.0
 
 
+def test_what_was_read_and_left_out_is_said(table, tmp_path):
+    strange = tmp_path / "more"
+    strange.mkdir()
+    (strange / "photo.jpg").write_text("x")
+    (strange / "years.csv").write_text(f"item_id,year\n{ITEMS[0].id},1850\n")
+    part = Claims(answers=30, corrected=False, knowledge={"documents": [table, str(strange)]})
+    note = pick(run(credited(right=True), tmp_path, part), "unverifiable_rate").note
+    assert "1 file of other kinds left out, such as photo.jpg" in note
+    assert f"{len(ITEMS)} facts about {len(ITEMS)} items taken from the documents' tables" in note
+    assert "1 fact of the documents' tables left out: another value is there already" in note
+
+
 def test_mistakes_are_found_before_anything_is_asked(table, tmp_path):
     target = credited(right=True)
     context = a_context(target, tmp_path)
