@@ -17,12 +17,14 @@ from audit.claims.labelled import JsonObject, Labels, json_objects, rows
 from audit.claims.modality import Modality, is_asserted, is_of_others, is_question, modality
 from audit.claims.patterns import Wordings
 from audit.claims.personal import personal
-from audit.claims.sentences import page_of, plain, sentences, spoken
+from audit.claims.sentences import Page, page_of, plain, sentences, spoken
 from audit.claims.subjects import Subjects, Title, masked, titles_of
 from audit.grounding import GroundedList, Grounder, normalise
 from audit.types import Request
 
 _YEAR_BEHIND = re.compile(r"[\"”’'»\s]{0,6}[(\[](?P<year>(?:18|19|20)\d\d)(?=[^()\[\]\n]{0,60}[)\]])")
+_YEAR_NEXT = re.compile(r"\s?[:,\u2013\u2014-]\s?(?P<year>(?:18|19|20)\d\d)(?=\s?(?:[,;.|\n]|$))")
+"""A year that follows the title of an entry without brackets: `Heat, 1995`."""
 _SEVERAL = re.compile(r"\b(?:they|these|those|both|all (?:of (?:them|these)|three|four|five)|each)\b", re.IGNORECASE)
 
 
@@ -81,7 +83,7 @@ class _Reading:
 
     def __init__(
         self,
-        page: str,
+        page: Page,
         visible: str,
         listed: GroundedList,
         titles: list[Title],
@@ -89,11 +91,11 @@ class _Reading:
         labels: Labels,
         known: Callable[[str], bool],
     ) -> None:
-        self._page, self._visible, self._style = page, visible, listed.style
+        self._whole, self._page, self._visible, self._style = page, page.text, visible, listed.style
         self._titles, self._wordings, self._labels, self._known = titles, wordings, labels, known
-        self._masked = masked(page, titles)
+        self._masked = masked(page.text, titles)
         self._spans = [(title.start, title.end) for title in titles]
-        self._subjects = Subjects(page, titles, listed.style)
+        self._subjects = Subjects(page.text, titles, listed.style)
         self._running: Title | None = None
         self._taken: list[tuple[Found, Claim]] = []
 
@@ -108,20 +110,30 @@ class _Reading:
 
     def _json(self) -> None:
         entries = [title for title in self._titles if title.listed]
-        first = entries[0].start if entries else 0
+        first = self._whole.raw(entries[0].start) if entries else 0
         opening = max(self._visible.rfind("{", 0, first), self._visible.rfind("[", 0, first), 0)
-        self._prose(0, opening)
-        closed = entries[-1].end if entries else opening
+        self._prose(0, self._whole.seen(opening))
+        closed = entries[-1].end if entries else self._whole.seen(opening)
+        nested: list[JsonObject] = []
         for one in json_objects(self._visible, opening, len(self._visible)):
-            inside = [title for title in self._subjects.within(one.start, one.end) if title.listed]
-            closed = max(closed, one.end)
+            begin, end = self._whole.seen(one.start), self._whole.seen(one.end)
+            inside = [title for title in self._subjects.within(begin, end) if title.listed]
+            closed = max(closed, end)
             if len(inside) == 1:
-                self._fields(one, inside[0])
+                # {"title": …, "details": {"year": …}}
+                for part in [*(part for part in nested if one.start < part.start), one]:
+                    self._fields(part, inside[0])
+                nested = []
+            elif not inside:
+                nested.append(one)
+            else:
+                nested = []
         self._running = None
         self._prose(closed, len(self._page))
 
     def _fields(self, one: JsonObject, title: Title) -> None:
-        for name, start, first, last in one.fields:
+        for name, *raw in one.fields:
+            start, first, last = (self._whole.seen(place) for place in raw)
             if first <= title.start < last:
                 self._year_behind(title, (first, last))
                 continue
@@ -193,7 +205,10 @@ class _Reading:
         self._take(found, subject, sentence, modality(masked, sentence, found.said, found.object))
 
     def _year_behind(self, title: Title, sentence: tuple[int, int]) -> None:
-        if found := _YEAR_BEHIND.match(self._page, title.end):
+        found = _YEAR_BEHIND.match(self._page, title.end)
+        if found is None and title.listed:
+            found = _YEAR_NEXT.match(self._page, title.end)
+        if found:
             start, end = found.span("year")
             said = Found("year", title.start, end + 1, start, end, rank=-1)
             self._take(said, title, sentence, Modality(polarity=True, hedged=False, approximate=False))
@@ -213,8 +228,8 @@ class _Reading:
                 said,
                 "" if subject is None else subject.title,
                 None if subject is None else subject.item_id,
-                found.start,
-                found.end,
+                self._whole.raw(found.start),
+                self._whole.raw(found.end),
                 words or plain(self._page[slice(*sentence)]),
                 meant.polarity,
                 meant.hedged,

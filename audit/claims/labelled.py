@@ -112,6 +112,8 @@ class Labels:
         if meaning is None:
             return
         predicate, attribute = meaning
+        while start < last and page[start].isspace():
+            start += 1
         last = min(last, first + 200)
         if predicate == "year":
             spans = [found.span() for found in _YEAR.finditer(page, first, last)][:1]

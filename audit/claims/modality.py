@@ -8,9 +8,8 @@ from typing import NamedTuple
 _NEGATION = re.compile(
     r"\b(?:not|never|no longer|isn['’]t|wasn['’]t|aren['’]t|weren['’]t|doesn['’]t|didn['’]t|don['’]t|hasn['’]t"
     r"|haven['’]t|neither|nor"
-    r"|cannot|can['’]t|won['’]t|without|hardly|nothing like|far from|rather than|instead of|anything but"
-    r"|no)\b(?! (?:only|just|merely|least"
-    r"|to mention|doubt|wonder|less|surprise))",
+    r"|cannot|can['’]t|won['’]t|without|hardly|nothing like|far from|less (?:of )?an?"
+    r"|rather than|instead of|anything but|no)\b(?! (?:only|just|merely|least|to mention|doubt|wonder|less|surprise))",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
@@ -46,6 +45,9 @@ _OTHERS = re.compile(
     r"|prequel to|tired of|bored of)"
     r"\b\s?(?:[\w'’-]{1,20}\s){0,4})$",
     re.IGNORECASE,
+)
+_PERSON = re.compile(
+    r"\b(?:who|whose \w+)(?:['’]s| has| had| also| once| later| just| previously){0,2}\s$", re.IGNORECASE
 )
 _CONDITION = re.compile(r"\b(?:if|whether|unless|in case|had it|imagine|suppose)\b", re.IGNORECASE)
 _MOOD = re.compile(r"\bif you(?:['’]re| are)(?: \w+)? (?:in the mood|looking|after|craving|searching)\b", re.IGNORECASE)
@@ -109,5 +111,6 @@ def is_asserted(page: str, sentence: tuple[int, int], said: tuple[int, int]) -> 
 
 
 def is_of_others(page: str, sentence: tuple[int, int], at: int) -> bool:
-    """Whether what begins at `at` is said of a taste, or of other items ("fans of", "unlike most", "based on")."""
-    return _OTHERS.search(page, max(sentence[0], at - 90), at) is not None
+    """Whether what begins at `at` is said of a taste, other items or a person: “fans of”, “unlike most”, “who won”."""
+    begin = max(sentence[0], at - 90)
+    return _OTHERS.search(page, begin, at) is not None or _PERSON.search(page, begin, at) is not None

@@ -98,6 +98,7 @@ class _GenrePhrases:
             (1, r"(?:^\W{0,4}|\s[-\u2013\u2014:]\s)(?:"
                 r"(?!(?:of|with|for|in|to|no|not|and|more|less|the|about|into|like)\b)"
                 rf"[\w'’-]{{2,20}},?\s){{0,3}}(?P<object>{headed}){behind}"),
+            (0, rf"\b\d{{4}}\)?[,;]\s(?:an?\s)?(?P<object>{chain})(?=\s?[,;.)]|$)"),
             (0, rf"[(\[](?:\d{{4}}[,;]\s?)?(?P<object>{chain})[)\],]"),
         ]  # fmt: skip
         self._compiled = [(rank, re.compile(pattern, re.IGNORECASE)) for rank, pattern in self._patterns]

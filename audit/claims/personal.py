@@ -38,9 +38,12 @@ _NOW = re.compile(
 _YOURS = re.compile(
     r"\byour\s(?:\w+\s){0,2}?(?:love|enjoyment|appreciation|fondness|interest|taste|preference|passion|rating"
     r"|ratings|viewing|history|liking"
-    r"|affection|enthusiasm)\s(?:of|for|in|with)\s(?:watching\s|seeing\s)?",
+    r"|affection|enthusiasm)\s(?:of|for|in|with)\s(?:watching\s|seeing\s)?"
+    r"|\byou have an?\s(?:\w+\s)?(?:taste|love|preference|passion|liking|penchant|soft spot|fondness) for\s"
+    r"|\bas someone who (?:loves|likes|enjoys|appreciates|prefers)\s",
     re.IGNORECASE,
 )
+_SUCH_AS = re.compile(r"[^.;:!?()\n]{2,70}?\b(?:including|such as|like|especially|e\.g\.)\s", re.IGNORECASE)
 _LIKENED = re.compile(
     r"(?:\b(?:is |was |feels |very |quite |most |somewhat )?(?:similar (?:in \w+ )?to|reminiscent of|akin to"
     r"|comparable to|evokes|recalls"
@@ -78,6 +81,7 @@ _STOP = re.compile(
     r"(?:I|You|This|It|The|He|She|They|We|That|Your|My|One|So|These|Those)\b(?:['’]\w+)?(?:\s(?!{_UP})|$)"
 )
 _QUOTED = re.compile(r"[\"“«'‘]([^\"“”«»\n]{1,120}?)[\"”»'’](?!\w)")
+_YEAR_AT_END = re.compile(r"\s?[(\[](?:18|19|20)\d\d[)\]]$")
 _TASTE = re.compile(r"[^\n,.;:!?()\[\]\u2014]{3,80}")
 _TASTE_END = re.compile(
     r"\s(?:and|so|because|but|this|which|with|you|I|it|here|as|since|then|we|these|\u2013|-)\s|\s[-\u2013\u2014]",
@@ -110,6 +114,8 @@ def personal(
             begin, behind = at + found.start(), at + found.end()
             meant = trigger is not _NEVER and not (trigger is _PAST and found["not"])
             objects = reader.titles(behind, guess=trigger in (_PAST, _NEVER))
+            if not objects and (such := _SUCH_AS.match(page, behind, sentence[1])):
+                objects = reader.titles(such.end(), guess=False)
             for start, end in objects:
                 yield Found("in_history", begin, end, start, end, polarity=meant)
             if not objects and (taste := reader.taste(behind)) is not None:
@@ -192,5 +198,6 @@ class _Objects:
             piece = page[at : at + end]
             stop = end - 1 if piece.endswith(".") else end  # the full stop ends the sentence
             if stop > 0 and self._known(page[at : at + stop]):
-                return at, at + stop
+                year = _YEAR_AT_END.search(page, at + 1, at + stop)
+                return at, year.start() if year else at + stop
         return None

@@ -1,18 +1,16 @@
-"""The text of an answer as its reader sees it, every character in its place, and the sentences in it."""
+"""The text of an answer as its reader sees it, with the place of every character, and the sentences in it."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from audit.grounding.layout import visible_text, without_html
 
 MAX_SENTENCE = 600
 """Characters of the longest sentence; what is longer is divided at white space, so that work stays in proportion."""
-
-JOINER = "\u2060"
-"""Fills the places that an escape such as `\\u00e9` takes and its letter does not. It counts as part of a word."""
 
 _NEXT_TURN = re.compile(
     r"\n[ \t>*#_]{0,8}(?:user|human|customer)[ \t*_]{0,4}:"
@@ -21,6 +19,9 @@ _NEXT_TURN = re.compile(
     re.IGNORECASE,
 )
 _EMPHASIS = re.compile(r"`+|(?<!\w)\*+|\*+(?!\w)|(?<!\w)_+|_+(?!\w)|~~+")
+_GAP = "\u2060"
+"""Fills the places that an escape such as `\\u00e9` takes and its letter does not."""
+_UNSEEN = re.compile(rf"[ \t]{{2,}}|{_GAP}+")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _BREAK = re.compile(
     r"(?P<stop>[.!?…]['\"”’)\]]{0,3}(?:\s?\[\d{1,2}\]){0,4}\s+(?=\S))"
@@ -50,21 +51,56 @@ def spoken(text: str) -> str:
     return visible
 
 
-def page_of(visible: str, *, escaped: bool) -> str:
-    """The same characters in the same places, without tags and marks of emphasis.
+@dataclass(frozen=True)
+class Page:
+    """An answer as its reader sees it: no tags, no marks of emphasis, escapes read, blanks squeezed to one.
+
+    Attributes:
+        text: what is seen.
+        places: pairs of a place in `text` and its place in the raw answer, from each of which both run on in step.
+    """
+
+    text: str
+    places: tuple[list[int], list[int]]
+
+    def raw(self, at: int) -> int:
+        """Where a character of the page stands in the raw answer."""
+        here, there = self.places
+        step = bisect_right(here, at) - 1
+        return there[step] + at - here[step]
+
+    def seen(self, at: int) -> int:
+        """Where a character of the raw answer stands on the page; the next that is seen, if it is not."""
+        here, there = self.places
+        step = bisect_right(there, at) - 1
+        limit = here[step + 1] if step + 1 < len(here) else len(self.text)
+        return min(here[step] + at - there[step], limit)
+
+
+def page_of(visible: str, *, escaped: bool) -> Page:
+    """What of an answer is seen, and where.
 
     Args:
         visible: from `spoken`.
         escaped: whether it is JSON, whose escapes are read.
     """
     page = _ESCAPE.sub(_unescaped, visible) if escaped and "\\" in visible else visible
-    page = without_html(page)
-    return _EMPHASIS.sub(lambda mark: " " * len(mark[0]), page)
+    page = _EMPHASIS.sub(lambda mark: " " * len(mark[0]), without_html(page))
+    pieces, here, there, at = [], [0], [0], 0
+    width = 0
+    for run in _UNSEEN.finditer(page):
+        cut = run.start() + (run[0][0] != _GAP)  # of several blanks the first is seen
+        pieces.append(page[at:cut])
+        width += cut - at
+        at = run.end()
+        here.append(width)
+        there.append(at)
+    return Page("".join([*pieces, page[at:]]), (here, there))
 
 
 def plain(text: str) -> str:
-    """A piece of a page as a person writes it."""
-    return " ".join(text.replace(JOINER, "").split())
+    """A piece of a page in one line."""
+    return " ".join(text.split())
 
 
 def sentences(
@@ -128,5 +164,5 @@ def _divided(page: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _unescaped(escape: re.Match[str]) -> str:
     if escape[1]:
-        return chr(int(escape[1], 16)).ljust(6, JOINER)
-    return {"n": "  ", "t": "  ", "r": "  "}.get(escape[2], " " + escape[2])
+        return chr(int(escape[1], 16)).ljust(6, _GAP)
+    return {"n": " " + _GAP, "t": " " + _GAP, "r": " " + _GAP}.get(escape[2], escape[2] + _GAP)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from audit.claims.sentences import plain
+from audit.claims.sentences import Page, plain
 from audit.grounding import GroundedList, Matcher, Mention
 
 _UP = r"[^\W\d_a-zß-öø-ÿ]"
@@ -93,7 +93,7 @@ class Title:
     listed: bool = False
 
 
-def titles_of(page: str, listed: GroundedList, mentions: Iterable[Mention], matcher: Matcher) -> list[Title]:
+def titles_of(page: Page, listed: GroundedList, mentions: Iterable[Mention], matcher: Matcher) -> list[Title]:
     """All titles of an answer, in order, none over another: entries of its list, then titles known to the catalogue.
 
     Also what stands where a title would and is nobody's, or else what is said of an invented item would be taken for a
@@ -105,17 +105,25 @@ def titles_of(page: str, listed: GroundedList, mentions: Iterable[Mention], matc
         mentions: the titles in its running text.
         matcher: of the catalogue.
     """
+    text = page.text
     found = [
-        Title(entry.start, entry.end, entry.title.rstrip(" -\u2013\u2014:"), match.item_id, listed=True)
+        Title(
+            page.seen(entry.start),
+            page.seen(entry.end),
+            entry.title.rstrip(" -\u2013\u2014:"),
+            match.item_id,
+            listed=True,
+        )
         for entry, match in zip(listed.entries, listed.matches, strict=True)
         if entry.end > entry.start
     ]
     found.sort(key=lambda title: title.start)
-    found = _joined(found, (_whole(page, m) for m in mentions if not _is_name(page, m)))
+    mentioned = [replace(m, start=page.seen(m.start), end=page.seen(m.end)) for m in mentions]
+    found = _joined(found, (_whole(text, m) for m in mentioned if not _is_name(text, m)))
     if listed.style != "json":
-        found = _joined(found, _heads(page, matcher, bare=listed.style not in _SLOTTED))
+        found = _joined(found, _heads(text, matcher, bare=listed.style not in _SLOTTED))
     if listed.style not in _SLOTTED:
-        found = _joined(found, _guessed(page))
+        found = _joined(found, _guessed(text))
     return found
 
 
