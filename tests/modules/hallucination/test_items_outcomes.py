@@ -140,3 +140,22 @@ def test_no_text_breaks_the_reading(texts):
     assert one.outcome in ("ok", "refused", "unparsable")
     assert one.items >= one.not_listed + one.ambiguous
     assert one.items >= one.duplicates
+
+
+def test_titles_of_one_common_word_and_in_other_scripts_are_looked_up_as_they_stand():
+    films = Catalog(
+        Item(str(n), title)
+        for n, title in enumerate(("Up", "It", "七人の侍", "Амели", "Amélie", "مرحبا بالعالم", "Twins", "Twins"))
+    )
+    text = "1. Up\n2. It\n3. 七人の侍\n4. Амели\n5. Amelie\n6. مرحبا بالعالم\n7. Twins\n8. Her\n9. Летят журавли"
+    [one] = item_outcomes([Case("c", Request(User("u"), task="answer", k=9))], [Answer(text=text)], Grounder(films))
+    assert states(one) == [*["found"] * 6, "shared", "absent", "absent"]
+
+
+def test_places_are_those_of_the_raw_text():
+    text = 'Here:\n\n1. **Crimson Harbor** (1971) - a calm film\n2. "Zyxwv Quorble": new'
+    asked = Request(User("u"), task="answer", k=2)
+    [one] = item_outcomes([Case("c", asked)], [Answer(text=text)], GROUNDER)
+    assert [text[slice(*title.place)] for title in one.titles] == ["Crimson Harbor", "Zyxwv Quorble"]
+    [ranked] = item_outcomes([Case("c", Request(User("u")))], [Answer((Ranked("1"),))], GROUNDER)
+    assert ranked.titles[0].place is None
