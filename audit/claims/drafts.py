@@ -123,7 +123,7 @@ class World:
 
     def _usable(self, item: Item) -> bool:
         shared = self.keys[key(item.title)] > 1 or self.keys[key(main_title(item.title))] > 1
-        return bool(key(item.title)) and not shared and any(c in item.attributes for c in self.columns.values())
+        return bool(key(item.title)) and not shared and any(self.values(item, p) for p in self.columns)
 
     def values(self, item: Item, predicate: str) -> tuple[str, ...]:
         """What the catalogue has on an item, as strings; empty where it has nothing."""

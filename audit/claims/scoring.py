@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.claims.claim import Claim, Facts, Ruling, Verdict
-from audit.claims.injected import Benchmark, PlantedAnswer, PlantedClaim, PlantedTitle
+from audit.claims.planted import Benchmark, PlantedAnswer, PlantedClaim, PlantedTitle
 from audit.grounding import GroundedList, Grounder
 from audit.types import Request
 
