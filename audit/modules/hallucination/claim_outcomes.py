@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.claims import Claim, Facts, Ruling, Rung, Verdict
+from audit.claims.advice import advised_against
 from audit.claims.conflicts import Conflict, conflicts
 from audit.claims.extract import Extractor
 from audit.claims.ladder import Ladder
@@ -255,14 +256,15 @@ def _checked(case: Case, answer: Answer, reader: ClaimReader) -> CheckedAnswer:
     claims: list[Claim] = []
     if answer.outcome in ("ok", "unparsable") and text.strip():
         claims = reader.extractor.extract(text, request)
+    clashes = (*conflicts(claims), *advised_against(text, request, reader.grounder))
     if not claims:
-        return CheckedAnswer(case, text, _silence(answer, text, reader.grounder), contexts=contexts)
+        return CheckedAnswer(case, text, _silence(answer, text, reader.grounder), clashes=clashes, contexts=contexts)
     rulings = tuple(reader.ladder.rule(claims, reader.facts(request, claims)))
     faithful: tuple[Ruling, ...] = ()
     if contexts:
         about = [claim for claim in claims if claim.predicate not in OF_THE_REQUEST]
         faithful = tuple(reader.passage_ladder.rule(about, reader.given(request)))
-    return CheckedAnswer(case, text, "claims", rulings, tuple(conflicts(claims)), faithful, contexts)
+    return CheckedAnswer(case, text, "claims", rulings, clashes, faithful, contexts)
 
 
 def _silence(answer: Answer, text: str, grounder: Grounder) -> State:
