@@ -51,6 +51,7 @@ from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.label_tests import RunComparison, Spread, compare_runs, exchange_test, spread_of, spread_test
 from audit.stats.misclassification import CheckerSample, CorrectedRate, corrected_rate, rogan_gladen
 from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
+from audit.stats.paired_clusters import linearised, paired_cluster_difference, paired_cluster_permutation
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
 from audit.stats.resampling import (
@@ -123,6 +124,7 @@ __all__ = [
     "informative_prior",
     "jackknife_interval",
     "jensen_shannon",
+    "linearised",
     "log_odds",
     "log_odds_z",
     "looks",
@@ -137,6 +139,8 @@ __all__ = [
     "n_per_group_for_ratio",
     "n_to_settle",
     "paired_auc_difference",
+    "paired_cluster_difference",
+    "paired_cluster_permutation",
     "paired_difference",
     "paired_permutation",
     "paired_rate_difference",
