@@ -121,8 +121,13 @@ class _Desk:
         asked = [one.constraint.kind for one in self.stated]
         kinds = ", ".join(f"{asked.count(kind)} {kind.replace('_', ' ')}" for kind in KINDS if kind in asked)
         silent = sum(not outcome.answered for outcome in self.outcomes)
+        unsure = sum(
+            not bad and "unknown" in per and one.constraint.kind != "count"
+            for bad, per, one in zip(broken, self.kept, self.stated, strict=True)
+        )
         self.rates.rate(
             METRIC, "Answers that break a stated constraint", broken, [1] * len(self.stated),
             params={**PARAMS, "per": "answer"}, shown=self.shown, units=[one.unit for one in self.outcomes],
-            note=f"constraints: {kinds}; {silent} answers without a title break none",
+            note=f"constraints: {kinds}; {silent} answers without a title break none; {unsure} break nothing that can be "
+            "seen and hold titles that nobody can judge",
         )  # fmt: skip
