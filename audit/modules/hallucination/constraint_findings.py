@@ -128,6 +128,6 @@ class _Desk:
         self.rates.rate(
             METRIC, "Answers that break a stated constraint", broken, [1] * len(self.stated),
             params={**PARAMS, "per": "answer"}, shown=self.shown, units=[one.unit for one in self.outcomes],
-            note=f"constraints: {kinds}; {silent} answers without a title break none; {unsure} break nothing that can be "
-            "seen and hold titles that nobody can judge",
+            note=f"constraints: {kinds}; {silent} answers without a title break none; {unsure} break nothing that can "
+            "be seen and hold titles that nobody can judge",
         )  # fmt: skip
