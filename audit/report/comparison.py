@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from audit.errors import ConfigError, nearest
 from audit.report import words
-from audit.report.markdown import badge, fold, table
+from audit.report.markdown_parts import badge, fold, table
 from audit.text import clip, count, interval, json_safe, number, one_line, p_value, percent
 from audit.text import markdown as md
 

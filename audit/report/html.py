@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from audit import text
 from audit.findings import Finding, Verdict
-from audit.report import claims, facts, plots, words
+from audit.report import claims, facts, hallucination_plots, plots, words
 from audit.report.evidence import IN_ALL, Shown, collect
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
@@ -94,18 +94,21 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         axis=plots.axis,
+        bounds=hallucination_plots.bounds,
         control=words.control,
         count=text.count,
         curves=plots.curves,
         forest=plots.forest,
         css=lambda verdict: (verdict or "measured").replace("_", "-"),
         interval=text.interval,
+        in_percent=lambda metric: words.is_rate(metric) or metric == "checker_confusion",
         limit=_limit,
         line=text.one_line,
         meaning=words.meaning,
         method=_method,
         number=text.number,
         p=text.p_value,
+        percent=text.percent,
         ruled=claims.VERDICTS.__getitem__,
         ruled_shape=claims.SHAPES.__getitem__,
         scale=plots.scale_of,
@@ -114,6 +117,7 @@ def _environment() -> Environment:
         shape=words.VERDICT_SHAPES.__getitem__,
         short=words.short,
         spoken=plots.spoken,
+        stacked=hallucination_plots.stacked,
         strip=plots.strip,
         tradeoff=plots.tradeoff,
         units=_units,

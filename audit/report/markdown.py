@@ -6,17 +6,17 @@ fence it cannot close.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from audit.edits import Change
-from audit.findings import CLAIM_VERDICTS, Finding, Verdict
-from audit.report import claims, facts, words
+from audit.findings import CLAIM_VERDICTS
+from audit.report import claims, facts, hallucination_markdown, words
 from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect
 from audit.report.fairness import FairnessView
+from audit.report.markdown_parts import badge, cell, fenced, fold, table
 from audit.report.summary import headline, summary, users_to_settle
 from audit.report.view import ModuleView, Row, RunView
 from audit.text import clip, count, interval, number, threshold, visible
@@ -35,35 +35,6 @@ def render(runs: Sequence[Run]) -> str:
     parts = [] if len(runs) == 1 else [_overview(runs)]
     parts += [_run(run) for run in runs]
     return "\n\n---\n\n".join(parts) + "\n"
-
-
-def badge(verdict: Verdict | None) -> str:
-    """Shape and word."""
-    return f"{words.VERDICT_SHAPES[verdict]} {words.VERDICT_WORDS[verdict]}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """A Markdown table; cells must be escaped already.
-
-    Args:
-        head: column heads.
-        rows: cells.
-        numbers: how many of the last columns are set to the right.
-    """
-    rule = ["---"] * (len(head) - numbers) + ["---:"] * numbers
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *rows))
-
-
-def fold(title: str, body: str) -> str:
-    """A section that opens on a click."""
-    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
-
-
-def fenced(text: str, language: str = "") -> str:
-    """A code block whose fence is longer than any run of backticks inside."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _overview(runs: Sequence[Run]) -> str:
@@ -214,14 +185,12 @@ def _module(module: ModuleView) -> str:
         parts += defenses(module.defenses)
     if module.fairness:
         parts += fairness(module.fairness)
+    if module.hallucination:
+        parts += hallucination_markdown.section(module.hallucination)
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]
     return "\n\n".join(parts)
-
-
-def _cell(finding: Finding | None) -> str:
-    return "·" if finding is None else f"{number(finding.estimate)} {interval(finding.ci)}"
 
 
 def fairness(view: FairnessView) -> list[str]:
@@ -254,9 +223,9 @@ def fairness(view: FairnessView) -> list[str]:
             (
                 md(g.group),
                 "·" if g.quality is None else f"{g.quality.n:,}",
-                _cell(g.quality),
-                _cell(g.gap),
-                _cell(g.adjusted),
+                cell(g.quality),
+                cell(g.gap),
+                cell(g.adjusted),
                 number(g.gap.mde if g.gap else None),
             )
             for g in groups.lines
@@ -267,13 +236,13 @@ def fairness(view: FairnessView) -> list[str]:
     if view.selections:
         heads = ["Category", "By", "Rate", "People", "Share", "Impact ratio"]
         lines = [
-            (md(s.group), md(s.attribute), s.rate, f"{s.share.n:,}", _cell(s.share), _cell(s.ratio))
+            (md(s.group), md(s.attribute), s.rate, f"{s.share.n:,}", cell(s.share), cell(s.ratio))
             for s in view.selections
         ]
         parts += ["**Who is selected.** Not legal advice.", table(heads, lines, 3)]
     for moved in view.moved:
         changed = [
-            (md(before.title), badge(before.verdict), _cell(after), md(after.note)) for before, after in moved.held
+            (md(before.title), badge(before.verdict), cell(after), md(after.note)) for before, after in moved.held
         ]
         title = f"**Behind {md(moved.defense)}** (what fails or is open without it, and what passes and surely changed)"
         rest = f"{count(len(moved.others), 'other quantity', 'other quantities')} changed beyond doubt."
@@ -289,7 +258,7 @@ def defenses(view: DefenseView) -> list[str]:
     lines = [
         (
             md(f"{line.name}: {line.title}" if line.name else line.title),
-            *(_cell(line.figures.get(metric)) for metric in view.columns),
+            *(cell(line.figures.get(metric)) for metric in view.columns),
         )
         for line in view.lines
     ]
@@ -301,12 +270,12 @@ def defenses(view: DefenseView) -> list[str]:
             table(["Defense", *map(words.short, view.columns)], lines, len(view.columns)),
         ]
     for grid in view.grids:
-        rows = [(md(title), _cell(bare), *map(_cell, figures)) for title, bare, figures in grid.lines]
+        rows = [(md(title), cell(bare), *map(cell, figures)) for title, bare, figures in grid.lines]
         heads = ["Attack", "No defense", *map(md, grid.defenses)]
         parts += [md(f"{grid.title}."), table(heads, rows, len(heads) - 1)]
     if view.certified:
         radii = [f"r = {f.params['r']}" for f in view.certified[0].figures]
-        rows = [(md(f"{line.title}: {line.what}"), *map(_cell, line.figures)) for line in view.certified]
+        rows = [(md(f"{line.title}: {line.what}"), *map(cell, line.figures)) for line in view.certified]
         parts += ["Certified, of the smoothed target.", table(["Certified", *radii], rows, len(radii))]
     return parts
 

@@ -77,7 +77,7 @@ def axis(scale: Scale) -> Markup:
         sign = "−" if value < 0 and float(label) != 0 else ""
         parts.append(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="15" y2="19"/>')
         parts.append(f'<text x="{x:.1f}" y="11" text-anchor="middle">{sign}{label}</text>')
-    return _svg("axis", 19, f"scale from {number(scale.low)} to {number(scale.high)}", parts)
+    return svg("axis", 19, f"scale from {number(scale.low)} to {number(scale.high)}", parts)
 
 
 def strip(row: Row, scale: Scale) -> Markup:
@@ -110,7 +110,7 @@ def strip(row: Row, scale: Scale) -> Markup:
         f'<g class="v-{kind}"><line class="span" x1="{scale.x(low):.1f}" x2="{scale.x(high):.1f}" '
         f'y1="{middle:g}" y2="{middle:g}"/>{_mark(f.verdict, scale.x(dot), middle)}</g>'
     )
-    return _svg("strip", HEIGHT, spoken(row), parts)
+    return svg("strip", HEIGHT, spoken(row), parts)
 
 
 def _mark(verdict: str | None, x: float, y: float) -> str:
@@ -166,14 +166,14 @@ def curves(lines: Sequence[Curve]) -> Markup:
         dots = "".join(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3"/>' for px, py, _, _ in spots)
         parts.append(f'<g class="series s{n % SERIES}">{bars}<polyline points="{path}"/>{dots}</g>')
     said = "; ".join(f"{one_line(c.title)}: {number(c.points[-1][1])} after {c.points[-1][0]} queries" for c in lines)
-    return _svg("curves", height, f"lost against true queries. {said}", parts, width=width)
+    return svg("curves", height, f"lost against true queries. {said}", parts, width=width)
 
 
 def tradeoff(view: DefenseView) -> Markup:
     """Defenses by what they keep without an attack and under the worst of them; the line joins those nothing beats."""
     width, height, left, bottom = 620.0, 300.0, 52.0, 40.0
     points = view.points
-    xs, ys = _span([p[1] for p in points]), _span([p[2] for p in points])
+    xs, ys = span_of([p[1] for p in points]), span_of([p[2] for p in points])
 
     def x(value: float) -> float:
         return left + 12 + (width - left - 30) * (value - xs.low) / (xs.high - xs.low)
@@ -207,7 +207,7 @@ def tradeoff(view: DefenseView) -> Markup:
         f"{one_line(title)}: {number(clean)} without an attack, {number(robust)} under the worst"
         for title, clean, robust, _ in points
     )
-    return _svg("tradeoff", height, f"{view.what} kept. {said}", parts, width=width)
+    return svg("tradeoff", height, f"{view.what} kept. {said}", parts, width=width)
 
 
 def forest(chart: Chart) -> Markup:
@@ -217,7 +217,7 @@ def forest(chart: Chart) -> Markup:
     ends = [end for end in chart.band or () if end is not None]
     values = [chart.middle, *ends, *(v for m in marks for v in m.span)]
     values += [m.beside for m in marks if m.beside is not None]
-    scale = _span(values)
+    scale = span_of(values)
 
     def x(value: float) -> float:
         share = (min(max(value, scale.low), scale.high) - scale.low) / (scale.high - scale.low)
@@ -258,10 +258,11 @@ def forest(chart: Chart) -> Markup:
             who = f"{one_line(name)}, {one_line(mark.label)}" if name else one_line(mark.label)
             said.append(f"{who} {number(dot)} {interval((low, high))}, {verdict}")
             y += line
-    return _svg("curves forest", height, f"{chart.title}. {'; '.join(said)}", parts, width=width)
+    return svg("curves forest", height, f"{chart.title}. {'; '.join(said)}", parts, width=width)
 
 
-def _span(values: Sequence[float]) -> Scale:
+def span_of(values: Sequence[float]) -> Scale:
+    """The scale of a plot that holds these values, with round steps and some room at both ends."""
     low, high = min(values), max(values)
     step = _round_step(((high - low) or max(abs(high), 0.1)) / 4)
     low, high = (math.floor(low / step + 1e-9) - 0.5) * step, (math.ceil(high / step - 1e-9) + 0.5) * step
@@ -278,7 +279,7 @@ SERIES = 6
 """Colours of a plot of curves; with more lines they come round again, with another dash."""
 
 
-def _svg(kind: str, height: float, title: str, parts: Iterable[str], width: float = WIDTH) -> Markup:
+def svg(kind: str, height: float, title: str, parts: Iterable[str], width: float = WIDTH) -> Markup:
     """The parts must be made of numbers and names of ours alone; the title may be anybody's text and is escaped."""
     label = escape(title)
     role = f'role="img" aria-label="{label}"' if title else 'aria-hidden="true"'
@@ -289,7 +290,7 @@ def _svg(kind: str, height: float, title: str, parts: Iterable[str], width: floa
 
 
 LEGEND = {
-    name: _svg("sample", 14, "", parts, width=34)
+    name: svg("sample", 14, "", parts, width=34)
     for name, parts in {
         "span": (
             '<g class="v-measured"><line class="span" x1="3" x2="31" y1="7" y2="7"/>',

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding, Verdict
 from audit.policy import Policy, by_severity
-from audit.report import fairness_words, words
+from audit.report import fairness_words, hallucination_words, words
 from audit.report.defenses import METRICS as OF_DEFENSES
 from audit.report.defenses import DefenseView, defense_view
 from audit.report.fairness import FairnessView, fairness_view
+from audit.report.hallucination import HallucinationView, hallucination_view
 
 if TYPE_CHECKING:
     from audit.run import Run
@@ -154,6 +155,7 @@ class ModuleView:
     curves: tuple[Curve, ...]
     defenses: DefenseView | None
     fairness: FairnessView | None
+    hallucination: HallucinationView | None
     untestable: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
@@ -224,7 +226,7 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         order.setdefault(key, (head, hint))
         members.setdefault(key, []).append(row)
     groups = tuple(
-        Group(key, *order[key], tuple(members[key])) for key in sorted(order, key=lambda k: (_place(k), order[k][0]))
+        Group(key, *order[key], tuple(members[key])) for key in sorted(order, key=lambda k: (*_place(k), order[k][0]))
     )
     return ModuleView(
         name,
@@ -235,6 +237,7 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         _curves(tested),
         defense_view(r.finding for r in tested),
         fairness_view(r.finding for r in rows),
+        hallucination_view(r.finding for r in rows),
         tuple(r.finding for r in rows if r.finding.verdict == "not_applicable"),
         tuple(r.finding for r in rows),
     )
@@ -252,7 +255,13 @@ _COSTS = ("queries", "edits", "text_similarity", "odd_characters")
 _PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cost", "control", "defense")
 
 
-def _place(key: str) -> int:
+def _place(key: str) -> tuple[int, str]:
+    if key.startswith("made:"):
+        return hallucination_words.place(key)
+    return _rank(key), ""
+
+
+def _rank(key: str) -> int:
     kind, _, name = key.partition(":")
     if kind == "part":
         part = name.partition(":")[0]
@@ -265,6 +274,8 @@ def section(finding: Finding) -> tuple[str, str, str]:
     p = finding.params
     if finding.module == "fairness":
         return fairness_words.section(finding)
+    if finding.module == "hallucination":
+        return hallucination_words.section(finding)
     if finding.metric in OF_DEFENSES:
         name = str(p.get("defense") or "")
         return f"defense:{name}", f"Behind {name}" if name else "Without a defense, under the same attacks", ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from audit import registry
 from audit.errors import RecAuditError
 from audit.findings import Finding, Verdict
-from audit.report import fairness_words
+from audit.report import fairness_words, hallucination_words
 
 VERDICT_WORDS: dict[Verdict | None, str] = {
     "fail": "fail",
@@ -162,12 +163,20 @@ def is_rate(metric: str) -> bool:
 
 def meaning(finding: Finding) -> str:
     """What the quantity means; its title where nothing is known about it."""
-    return _MEANINGS.get(finding.metric) or fairness_words.MEANINGS.get(finding.metric, finding.title)
+    own = _MODULES.get(finding.module, {})
+    return own.get(finding.metric) or _MEANINGS.get(finding.metric, finding.title)
+
+
+_MODULES: dict[str, Mapping[str, str]] = {
+    "fairness": fairness_words.MEANINGS,
+    "hallucination": hallucination_words.MEANINGS,
+}
 
 
 def short(metric: str) -> str:
     """A column head for a metric."""
-    return _SHORT.get(metric) or fairness_words.SHORT.get(metric, metric.replace("_", " ").capitalize())
+    spelt = metric.replace("_", " ").capitalize()
+    return _SHORT.get(metric) or fairness_words.SHORT.get(metric) or hallucination_words.SHORT.get(metric, spelt)
 
 
 def control(tag: str) -> str:

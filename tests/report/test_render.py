@@ -189,7 +189,7 @@ def test_markdown_tells_the_story_in_tables(shown: Run) -> None:
 
 
 def test_a_fence_cannot_be_closed_from_inside() -> None:
-    from audit.report.markdown import fenced
+    from audit.report.markdown_parts import fenced
 
     assert fenced("a\n````\nb").splitlines()[0] == "`````"
 

@@ -1,0 +1,180 @@
+"""Hallucination in a report: the checker first, titles between bounds, claims in three, nothing merged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from made_up_world import ANSWER, ASKED, SHOWN, checker, claims, found, items
+
+from audit.findings import Finding, not_applicable
+from audit.modules.hallucination.gates import LEAST_EXISTENCE_F1, LEAST_PRECISION, MOST_FALSE_ALARMS
+from audit.report import hallucination as view_of
+from audit.report import render
+from audit.report.hallucination import HallucinationView, hallucination_view
+from audit.report.hallucination_plots import bounds, stacked
+from audit.report.hallucination_remarks import made_up
+from audit.run import Run
+
+MakeRun = Callable[..., Run]
+UNMET = ("of planted errors, 78% of what the checker rules contradicted is contradicted in truth, and 90% is needed",)
+
+
+def seen(findings: list[Finding]) -> HallucinationView:
+    view = hallucination_view(findings)
+    assert view is not None
+    return view
+
+
+def test_nothing_measured_is_no_view() -> None:
+    assert hallucination_view([]) is None
+    assert hallucination_view([not_applicable("hallucination", "checker_f1", "t", "why", {})]) is None
+    assert hallucination_view([Finding("quality", "absent_rate", "t", estimate=0.5, ci=(0.4, 0.6))]) is None
+
+
+def test_the_gates_are_those_of_the_module() -> None:
+    limits = (view_of.LEAST_EXISTENCE_F1, view_of.LEAST_PRECISION, view_of.MOST_FALSE_ALARMS)
+    assert limits == (LEAST_EXISTENCE_F1, LEAST_PRECISION, MOST_FALSE_ALARMS)
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict", "said"),
+    [
+        (checker(), "pass", "Yes: it meets its gates"),
+        (checker(f1=0.94), "fail", "misses 1 gate of 3"),
+        (checker(precision=0.8, alarms=0.05), "fail", "misses 2 gates of 3"),
+        (items("rank", 0.1, 0.2), "inconclusive", "was not audited"),
+        (checker()[:2], "inconclusive", "not every gate"),
+        ([*checker(), *items("rank", 0.1, 0.2, UNMET)], "fail", "nothing is concluded"),
+    ],
+)
+def test_the_checker_is_believed_only_if_every_gate_is_met(findings: list[Finding], verdict: str, said: str) -> None:
+    trust = seen(findings).checker
+    assert trust.verdict == verdict
+    assert said in trust.answer
+
+
+def test_kinds_and_the_confusion_of_the_checker_are_arranged() -> None:
+    ruled = [
+        found("checker_confusion", share, {"part": "checker", "truth": "contradicted", "ruled": name})
+        for name, share in (("contradicted", 0.7), ("supported", 0.1), ("not_extracted", 0.2))
+    ]
+    trust = seen([*checker(), *ruled]).checker
+    assert [line.kind for line in trust.kinds][:2] == ["year ±1", "year ±20"]
+    assert trust.columns == ("checker_recall", "checker_precision")
+    assert trust.confusion is not None
+    ((truth, cells),) = trust.confusion.lines
+    assert truth == "False"
+    assert [None if f is None else f.estimate for f in cells] == [0.1, 0.7, None, 0.2]
+
+
+def test_titles_have_both_bounds_and_lists_come_before_free_text() -> None:
+    view = seen([*items("answer", 0.12, 0.19), *items("rank", 0.0, 0.01)])
+    assert [(line.label, line.low.estimate) for line in view.items] == [("Lists", 0.0), ("Free text", 0.12)]
+    assert view.items[1].high is not None
+    assert view.items[1].high.estimate == 0.19
+    assert view.items[1].corrected is not None
+    titles = [title for title, _ in view.item_table.lines]
+    assert "The same, where nobody states the wish" in titles
+    drawn = str(bounds(view.items))
+    assert "Free text: 12% to 19%" in drawn
+    assert drawn.count('class="hatch"') == 2, "what lies between the bounds is told without colour"
+
+
+def test_claims_stay_in_three_and_guesses_apart() -> None:
+    view = seen(claims(0.45, 0.15))
+    assert view.claims is not None
+    assert [f.estimate for f in view.claims.parts] == [0.45, 0.15, 0.4]
+    assert [stack.label for stack in view.predicates] == ["year", "genre", "award"]
+    assert view.corrected is not None
+    drawn = str(stacked((view.claims, *view.predicates)))
+    assert "All claims: supported 45% [0.420, 0.480], contradicted 15% [0.120, 0.180], cannot be checked 40%" in drawn
+    assert len(re.findall(r'class="bar"', drawn)) == 3 + 3 + 3 + 2, "a share of nothing has no bar"
+
+
+def test_without_all_three_there_is_no_bar() -> None:
+    view = seen([f for f in claims(0.45, 0.15) if f.metric != "unverifiable_rate"])
+    assert view.claims is None
+
+
+def test_a_foreign_predicate_or_kind_is_escaped_everywhere(make_run: MakeRun) -> None:
+    evil = "<script>alert(1)</script>|\x1b[31m"
+    ours = [replace(f, params={**f.params, "predicate": evil}) for f in claims(0.4, 0.1)[:3]]
+    ours += [replace(f, params={**f.params, "kind": evil}) for f in checker()[:1]]
+    run = make_run([*ours, *claims(0.4, 0.1), *items(evil, 0.1, 0.2, (evil,)), *checker()])
+    for kind in ("html", "md"):
+        shown = render([run], kind)
+        assert "<script" not in shown
+        assert "\x1b" not in shown
+
+
+@pytest.fixture
+def audited(make_run: MakeRun) -> Run:
+    ours = [*checker(), *items("answer", 0.12, 0.19), *claims(0.45, 0.15)]
+    ours = [replace(f, evidence=(SHOWN.id,)) if f.metric == "contradicted_rate" else f for f in ours]
+    run = make_run(ours, [SHOWN])
+    run.store.put_answers(run.id, [("key", ASKED, 0, ANSWER)])
+    return run
+
+
+def test_the_page_begins_with_the_checker(audited: Run) -> None:
+    html = render([audited], "html")
+    order = ["Can this checker be believed?", "Made-up titles.", "What it says of items.", "By answer:"]
+    places = [html.index(part) for part in order]
+    assert places == sorted(places)
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(ids)
+    assert "url(" not in html
+
+
+def test_markdown_holds_the_same(audited: Run) -> None:
+    text = render([audited], "md")
+    assert "**✔ pass: can this checker be believed?** Yes: it meets its gates on planted errors." in text
+    assert "| Free text | 12% [9%, 15%] | 19% [16%, 22%] | 11% [7.8%, 14%] | 100 |" in text
+    assert "| All claims | 45% [42%, 48%] | 15% [12%, 18%] | 40% [37%, 43%] | 88 |" in text
+    assert "neither true nor made up" in text
+
+
+def test_the_summary_says_it_in_words(audited: Run) -> None:
+    said = made_up(audited.findings)
+    assert said == (
+        "In free text, 12% [9%, 15%] of the titles are in no row of the catalogue, up to 19% if titles near an item "
+        "count too. Of what it says of items and of the user, 15% [12%, 18%] is contradicted by the facts, 45% is "
+        "supported, and 40% nobody could check, which is neither true nor made up. Corrected for the checker's own "
+        "errors, 18% [15%, 21%] is contradicted. 12% of its answers assert nothing that could be checked."
+    )
+    assert "Does it make things up?" in render([audited], "html")
+
+
+def test_the_summary_does_not_conclude_from_a_checker_that_misses_its_gates() -> None:
+    failed = [replace(f, verdict="fail") for f in items("rank", 0.3, 0.4, UNMET)]
+    said = made_up([*checker(precision=0.78), *failed])
+    assert said.startswith("Not decided: the checker of this audit does not meet its own gates here (of planted errors")
+    assert "Yes" not in said
+    alone = made_up([*checker(alarms=0.05), *items("rank", 0.3, 0.4)])
+    assert "finds something wrong in an answer without an error: 0.05, and at most 0.02 is needed" in alone
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lead"),
+    [
+        ("fail", "Yes, more than the policy allows."),
+        ("inconclusive", "Not decided at this sample size."),
+        ("pass", "No more than the policy allows."),
+        (None, "In lists"),
+    ],
+)
+def test_the_first_word_is_the_policys(verdict: str, lead: str) -> None:
+    judged = [replace(f, verdict=verdict) for f in items("rank", 0.3, 0.4)]  # type: ignore[arg-type]
+    assert made_up([*checker(), *judged]).startswith(lead)
+    unaudited = made_up(judged)
+    assert "how good the checker is was not measured" in unaudited.lower()
+
+
+def test_what_could_not_be_asked_is_said() -> None:
+    skipped = not_applicable("hallucination", "contradicted_rate", "t", "the target writes no free text", {})
+    assert made_up([skipped]) == "Not tested: the target writes no free text."
+    assert made_up([]) == ""
