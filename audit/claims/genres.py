@@ -66,6 +66,11 @@ class Genres:
             found |= read.genres or {plain(value)}
         return frozenset(found | {wider for genre in found if (wider := self.wider(genre))})
 
+    @staticmethod
+    def turned(named: Named) -> bool:
+        """Whether a word makes something else of the genres: an anti-war film need not be a war film."""
+        return not _table()["turning"].isdisjoint(named.unknown)
+
     def wider(self, genre: str) -> str:
         """The genre that this one is a kind of; empty for none."""
         return str(_table()["kind"].get(genre, ""))
@@ -110,4 +115,4 @@ def _table() -> dict[str, Any]:
     read = resources.files("audit.claims").joinpath("genres.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(read)
     same = {other: genre for genre, others in loaded["same"].items() for other in (genre, *others)}
-    return {**loaded, "same": same, "filler": frozenset(map(str, loaded["filler"]))}
+    return {**loaded, "same": same, **{part: frozenset(map(str, loaded[part])) for part in ("filler", "turning")}}

@@ -232,7 +232,7 @@ class _Check:
         whole = plain(self.claim.object)
         if whole in {plain(value) for value in values} or (said.genres and not said.unknown and said.genres <= held):
             return self._found(True, self.held[0])
-        if not said.genres or (said.unknown and said.genres <= held):
+        if not said.genres or (said.unknown and (said.genres <= held or self.reading.genres.turned(said))):
             return _open(self.claim, f"{self.claim.object!r} is no genre that the catalogue uses")
         lacking = said.genres - held
         # A genre that the catalogue never uses cannot be lacking from a row of it; a kind of a genre is lacking only
@@ -240,7 +240,9 @@ class _Check:
         widest = {self.reading.genres.wider(genre) or genre for genre in lacking}
         sure = {genre for genre in widest & self.reading.used if genre not in held}
         complete = all(cell.complete for cell in self.held)
-        if not sure or not complete:
+        if not sure:
+            return _open(self.claim, f"the catalogue does not tell {listed(sorted(lacking))} apart")
+        if not complete:
             return self._open_set(complete, f"{listed(sorted(lacking))} is not among its genres")
         return self._found(False, self.held[0], f"{listed(sorted(sure))} is not among its genres")
 

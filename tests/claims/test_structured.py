@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from part_world import small_world
 
 from audit.claims import Claim, Facts
 from audit.claims.structured import StructuredRung
@@ -115,12 +116,29 @@ def test_the_year_of_a_title_stands_in_for_a_column_that_is_missing():
         ("slasher", "U", "U"),  # a kind of horror, which this row has
         ("western", "U", "U"),  # no row of the catalogue is one, so its rows cannot lack it
         ("roller-skating", "U", "U"),
+        ("anti-crime film", "U", "U"),  # what is against crime need not be of it
+        ("neo-noir", "U", "U"),
+        ("crime thriller", "X", "U"),
+        ("gritty crime film", "X", "U"),
         ("", "U", "U"),
     ],
 )
 def test_genres_by_their_names_and_only_complete_columns_contradict(said, complete, incomplete):
     assert verdict("genre", said) == complete
     assert verdict("genre", said, complete=()) == incomplete
+
+
+def test_every_genre_of_every_film_by_brute_force():
+    """The catalogue's own words: all a film has is supported, all it lacks is contradicted."""
+    catalog = small_world().catalog
+    named = sorted({genre for item in catalog.values() for genre in item.attributes.get("genres", ())})
+    assert len(named) > 3
+    claims = [Claim("genre", g.lower(), item.title, item.id, 0, 1, "") for item in catalog.values() for g in named]
+    found = StructuredRung().rule(claims, Facts(catalog, REQUEST, frozenset({"genres"})))
+    for claim, ruled in zip(claims, found, strict=True):
+        own = {genre.lower() for genre in catalog[claim.item_id].attributes.get("genres", ())}
+        expected = "supported" if claim.object in own else "contradicted" if own else "unverifiable"
+        assert ruled.verdict == expected, (claim.subject, claim.object)
 
 
 def test_denied_genres():
