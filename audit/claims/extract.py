@@ -29,7 +29,7 @@ _SEVERAL = re.compile(r"\b(?:they|these|those|both|all (?:of (?:them|these)|thre
 
 
 class Extractor:
-    """Extracts the claims of answers about one catalogue. Build one per catalogue; it compiles the wordings.
+    """Extracts the claims of answers about one catalogue. What it needs of a catalogue is made once.
 
     Args:
         grounder: ties titles to items.
@@ -39,8 +39,12 @@ class Extractor:
 
     def __init__(self, grounder: Grounder, columns: Mapping[str, Sequence[str]] | None = None) -> None:
         self._grounder = grounder
-        self._wordings = Wordings(grounder.catalog, columns or {})
-        self._labels = Labels(grounder.catalog, columns or {})
+        # Not the extractor itself is kept: it would hold its grounder, and nothing would ever be let go.
+        compiled = _compiled.setdefault(grounder, {})
+        wanted = tuple(sorted((predicate, tuple(names)) for predicate, names in (columns or {}).items()))
+        if wanted not in compiled:
+            compiled[wanted] = Wordings(grounder.catalog, columns or {}), Labels(grounder.catalog, columns or {})
+        self._wordings, self._labels = compiled[wanted]
 
     def extract(self, text: str, request: Request) -> list[Claim]:
         """The claims of one answer, in reading order.
@@ -67,15 +71,15 @@ class Extractor:
         return reading.claims()
 
 
-def extract(text: str, request: Request, grounder: Grounder) -> list[Claim]:
-    """The claims of one answer, in reading order; see `Extractor.extract`."""
-    extractor = _extractors.get(grounder)
-    if extractor is None:
-        extractor = _extractors[grounder] = Extractor(grounder)
-    return extractor.extract(text, request)
+def extract(
+    text: str, request: Request, grounder: Grounder, columns: Mapping[str, Sequence[str]] | None = None
+) -> list[Claim]:
+    """The claims of one answer, in reading order; see `Extractor`."""
+    return Extractor(grounder, columns).extract(text, request)
 
 
-_extractors: WeakKeyDictionary[Grounder, Extractor] = WeakKeyDictionary()
+_Key = tuple[tuple[str, tuple[str, ...]], ...]
+_compiled: WeakKeyDictionary[Grounder, dict[_Key, tuple[Wordings, Labels]]] = WeakKeyDictionary()
 
 
 class _Reading:

@@ -13,6 +13,7 @@ _NEGATION = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
+    r"\sand (?:was|is|has|it|runs|stars|came|won|lasts|costs)\b|"
     r"[;:()\u2014]|\s[-\u2013]\s|,\s(?:but|and|yet|so|while|though|it|this|which|who)\b|\b(?:but|although"
     r"|though|while|because"
     r"|since|yet|however)\b",

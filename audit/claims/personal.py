@@ -78,10 +78,11 @@ _PHRASE = re.compile(
     rf"{_UP}[\w'’.!-]*(?::?\s(?:{_UP}[\w'’!-]*|of|the|and(?=\s{_UP})|in|a|to|for|on|at|&|de|la|\d{{1,4}})){{0,9}}"
 )
 _STOP = re.compile(
-    r"(?:I|You|This|It|The|He|She|They|We|That|Your|My|One|So|These|Those)\b(?:['’]\w+)?(?:\s(?!{_UP})|$)"
+    rf"(?:I|You|This|It|The|He|She|They|We|That|Your|My|One|So|These|Those)\b(?:['’]\w+)?(?:\s(?!{_UP})|$)"
 )
 _QUOTED = re.compile(r"[\"“«'‘]([^\"“”«»\n]{1,120}?)[\"”»'’](?!\w)")
 _YEAR_AT_END = re.compile(r"\s?[(\[](?:18|19|20)\d\d[)\]]$")
+_TASTE_VERB = re.compile(r"\b(?:lik|lov|enjoy|appreciat|ador|watched)", re.IGNORECASE)
 _TASTE = re.compile(r"[^\n,.;:!?()\[\]\u2014]{3,80}")
 _TASTE_END = re.compile(
     r"\s(?:and|so|because|but|this|which|with|you|I|it|here|as|since|then|we|these|\u2013|-)\s|\s[-\u2013\u2014]",
@@ -89,9 +90,10 @@ _TASTE_END = re.compile(
 )
 _PRONOUN = re.compile(
     r"(?:it|this|that|them|these|those|one|some|him|her|both|all|each|many|most|more|what|how|to|in|on|for|so"
-    r"|as|a lot|very|much|most|of|the (?:film|movie|book|series|game|first|last|original)s?)\b",
+    r"|as|a lot|very|much|most|of|yet|before|already|or|and|at|with|from"
+    r"|the (?:film|movie|book|series|game|first|last|original)s?)\b",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 def personal(
@@ -118,7 +120,9 @@ def personal(
                 objects = reader.titles(such.end(), guess=False)
             for start, end in objects:
                 yield Found("in_history", begin, end, start, end, polarity=meant)
-            if not objects and (taste := reader.taste(behind)) is not None:
+            # "You have not seen yet" names no taste, "you liked dark thrillers" does.
+            tells = trigger in (_NOW, _YOURS) or _TASTE_VERB.search(found[0]) is not None
+            if tells and not objects and (taste := reader.taste(behind)) is not None:
                 yield Found("user_likes", begin, taste[1], *taste, polarity=meant)
     for found in _LIKENED.finditer(text):
         for start, end in reader.titles(at + found.end(), guess=False):
