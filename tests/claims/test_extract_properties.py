@@ -16,18 +16,14 @@ from hypothesis import strategies as st
 from audit.claims.extract import extract
 from audit.grounding import Grounder
 
-_PIECES = st.sampled_from(
-    """
-    Heat|Alien|If Lucy Fell|Net, The| (1995)| (1979)|1. |- |. |, | and | - |**|*|"|“|”|<b>|</b>|&amp;|It is |not
-    |a horror film|crime, drama|It was released in |1995|the early nineties|directed by |Michael Mann|J. R. R. Tolkien
-    |Since you liked |Because you watched |You have not seen |I think |about |it runs |170 minutes|two and a half hours
-    |Genre: |Its country is |USA|{"title": "|"}|", "year": |[|]|{|It won |an Academy Award|It stars |Al Pacino
-    |available on |Netflix|similar to |costs $9.99|\\u00e9|\\n|é|日本|<|im_end||?|!|   |(|)|Dr. |$
-    """.strip("\n ")
-    .replace("\n    ", "")
-    .split("|")
-    + ["|", "\n", "\n\n", "\t", "\u2028", "\nUser: ", "<|im_end|>"]
-)
+_WORDINGS = """
+Heat|Alien|If Lucy Fell|Net, The| (1995)| (1979)|1. |- |. |, | and | - |**|*|"|“|”|<b>|</b>|&amp;|It is |not |
+a horror film|crime, drama|It was released in |1995|the early nineties|directed by |Michael Mann|J. R. R. Tolkien|
+Since you liked |Because you watched |You have not seen |I think |about |it runs |170 minutes|two and a half hours|
+Genre: |Its country is |USA|{"title": "|"}|", "year": |[|]|{|It won |an Academy Award|It stars |Al Pacino|
+available on |Netflix|similar to |costs $9.99|\\u00e9|\\n|é|日本|?|!|   |(|)|Dr. |$"""
+_MARKS = ["|", "\n", "\n\n", "\t", "\u2028", "\nUser: ", "<|im_end|>"]
+_PIECES = st.sampled_from([*_WORDINGS.replace("\n", "").split("|"), *_MARKS])
 _ANSWERS = st.lists(_PIECES, max_size=40).map("".join) | st.text(max_size=80)
 
 
