@@ -29,12 +29,12 @@ class Titles:
     """The titles of a catalogue, indexed when they are first asked for."""
 
     def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
 
     @cached_property
     def matcher(self) -> Matcher:
         """Titles to ids."""
-        return Matcher(self._catalog)
+        return Matcher(self.catalog)
 
 
 class Past:
@@ -63,8 +63,10 @@ class Past:
         if mine is not None and not match.year_conflict:
             return Found(True, f"history: {mine.title}", "misspelled" if match.status == "match_typo" else "")
         other = self._titles.matcher.match(title)
-        if other.found and not other.year_conflict:
-            return Found(False, self._shown, f"it is {other.item_id!r}, which the history lacks")
+        if other.item_id is not None and not other.year_conflict:
+            return Found(
+                False, self._shown, f"it is {self._titles.catalog[other.item_id].title}, which the history lacks"
+            )
         if mine is not None:
             return Found(True, f"history: {mine.title}", "of another year")
         text = normalise(title).text

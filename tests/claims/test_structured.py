@@ -287,6 +287,13 @@ def test_the_history(said, expected):
     assert verdict("in_history", said, item=None) == expected
 
 
+def test_the_ruling_on_a_history_shows_it():
+    kept, lacked = ruling("in_history", "Heat", item=None), ruling("in_history", "Alien", item=None)
+    assert (kept.evidence, kept.source) == ("history: Heat (1995)", "history")
+    assert lacked.note == "it is Alien (1979), which the history lacks"
+    assert lacked.evidence.startswith("history: Heat (1995), Toy Story 2 (1999), ")
+
+
 def test_denied_history_and_none():
     assert verdict("in_history", "Heat", polarity=False) == "X"
     assert verdict("in_history", "Alien", polarity=False) == "S"
@@ -335,6 +342,54 @@ def test_evidence_is_the_cell_that_decided():
     assert ruled.evidence == "Alien (1979): genres Horror and Sci-Fi"
     assert (ruled.source, ruled.note) == ("item:1", "comedy is not among its genres")
     json.dumps([ruled.evidence, ruled.source, ruled.note])
+
+
+SHOP = Catalog(
+    [
+        Item(
+            "b",
+            "Good Omens",
+            attributes={
+                "authors": "Terry Pratchett, Neil Gaiman",
+                "original_publication_year": 1990,
+                "num_pages": 288,
+                "language_code": "eng",
+                "categories": "Fiction|Fantasy|Humor",
+            },
+        ),
+        Item("k", "EcoKettle", attributes={"brand": "Boilco", "Price": 39.99, "warranty": "2 years", "weight_kg": 1.5}),
+        Item("g", "Stardew Valley", attributes={"developer": "ConcernedApe", "platforms": ("PC", "Nintendo Switch")}),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "predicate", "said", "attribute", "expected"),
+    [
+        ("b", "creator", "Neil Gaiman and Terry Pratchett", "", "supported"),
+        ("b", "creator", "Douglas Adams", "", "contradicted"),
+        ("b", "year", "1991", "", "supported"),
+        ("b", "runtime", "about 300 pages", "", "supported"),
+        ("b", "runtime", "400 pages", "", "contradicted"),
+        ("b", "runtime", "two hours", "", "unverifiable"),
+        ("b", "language", "English", "", "supported"),
+        ("b", "genre", "comic fantasy", "", "supported"),
+        ("k", "creator", "Boilco", "", "supported"),
+        ("k", "price", "$40", "", "supported"),
+        ("k", "price", "under $30", "", "contradicted"),
+        ("k", "passage", "2 years", "Warranty", "supported"),
+        ("k", "passage", "3 years", "warranty", "contradicted"),
+        ("k", "passage", "1.50", "weight-kg", "supported"),
+        ("g", "creator", "ConcernedApe", "", "supported"),
+        ("g", "platform", "the Switch", "", "supported"),
+        ("g", "platform", "Xbox", "", "contradicted"),
+    ],
+)
+def test_books_goods_and_games(item, predicate, said, attribute, expected):
+    claim = Claim(predicate, said, "", item, 0, 1, "", attribute=attribute)
+    every = frozenset(name for row in SHOP.values() for name in row.attributes)
+    [ruled] = StructuredRung().rule([claim], Facts(SHOP, REQUEST, every))
+    assert ruled.verdict == expected
 
 
 @pytest.mark.parametrize(
