@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audit.findings import Finding, Param, Verdict
-from audit.report.fairness import Chart
-from audit.report.hallucination_words import TASKS, part_of
+from audit.report.fairness import Chart, Mark
+from audit.report.hallucination_words import CONTRASTS, LENGTHS, TASKS, contrast, measure, part_of
 from audit.text import count
 
 LEAST_EXISTENCE_F1, LEAST_PRECISION, MOST_FALSE_ALARMS = 0.95, 0.9, 0.02
@@ -73,10 +73,12 @@ class Table:
     Attributes:
         columns: heads, each with a word below it.
         lines: a title, and one finding per column; None where it was not measured.
+        notes: what was counted, by title, where that is worth its room.
     """
 
     columns: tuple[tuple[str, str], ...]
     lines: tuple[tuple[str, tuple[Finding | None, ...]], ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def hallucination_view(findings: Iterable[Finding]) -> HallucinationView | None:
     measured = [f for f in measured if f.metric != "mitigation_change"]
     if not measured:
         return None
+    uplift = [f for f in measured if f.metric == "rag_uplift"]
     items = [f for f in measured if part_of(f) == "items"]
     claims = [f for f in measured if part_of(f) == "claims"]
     return HallucinationView(
@@ -192,9 +195,9 @@ def hallucination_view(findings: Iterable[Finding]) -> HallucinationView | None:
         corrected=next((f for f in claims if f.metric == "contradicted_rate" and f.params.get("corrected")), None),
         predicates=tuple(_predicates(claims)),
         answers=tuple(f for f in claims if f.metric in _ANSWER_RATES and _only(f, "kind")),
-        arms=None,
-        uplift=None,
-        retrieval=(),
+        arms=_arms(uplift),
+        uplift=_uplift(uplift),
+        retrieval=tuple(f for f in measured if f.metric in ("retrieval_recall", "retrieval_mrr")),
     )
 
 
@@ -360,3 +363,44 @@ _ANSWER_RATES = (
     "contradicted_answer_rate",
     "self_contradiction_rate",
 )
+
+
+# What passages change -----------------------------------------------------------------------------------------------
+
+
+def _arms(uplift: Sequence[Finding]) -> Table | None:
+    """Measures by contrasts of arms; task quality and lengths stand in it, so that saying less is seen."""
+    cells = {(f.params.get("of"), contrast(f)): f for f in uplift}
+    shown = [pair for pair in CONTRASTS if any(found == pair for _, found in cells)]
+    if not shown:
+        return None
+    measures = list(dict.fromkeys(of for of, _ in cells))
+    measures.sort(key=lambda of: of in LENGTHS)
+    lines = tuple((measure(str(of)), tuple(cells.get((of, pair)) for pair in shown)) for of in measures)
+    columns = tuple(CONTRASTS[pair] for pair in shown)
+    notes = {title: first.note for title, figures in lines if (first := figures[0]) is not None}
+    return Table(columns, lines, notes)
+
+
+def _uplift(uplift: Sequence[Finding]) -> Chart | None:
+    """The same as a chart; lengths are on another scale and stay in the table."""
+    sections: list[tuple[str, tuple[Mark, ...]]] = []
+    for pair, (letters, words) in CONTRASTS.items():
+        marks = tuple(
+            Mark(measure(str(f.params.get("of"))), f, (f.ci[0], f.estimate, f.ci[1]))
+            for f in uplift
+            if contrast(f) == pair and f.params.get("of") not in LENGTHS and f.ci and f.estimate is not None
+        )
+        if marks:
+            sections.append((f"{letters}: {words}", marks))
+    if not sections:
+        return None
+    limit = next((f.threshold for f in uplift if f.threshold is not None), None)
+    return Chart(
+        "What passages change",
+        "Right of 0 is better: fewer titles made up, fewer false claims, more hits. A has no passages, B retrieved "
+        "ones, C the right ones, D irrelevant ones as long, E retrieved ones with one false fact.",
+        None if limit is None else (limit, None),
+        0.0,
+        tuple(sections),
+    )

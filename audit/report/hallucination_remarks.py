@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from audit.findings import Finding
+from audit.findings import Finding, Param
 from audit.report.hallucination import HallucinationView, ItemLine, hallucination_view
-from audit.text import one_line, percent
+from audit.report.hallucination_words import contrast
+from audit.text import number, one_line, percent
 
 
 def made_up(findings: Sequence[Finding]) -> str:
@@ -29,6 +30,54 @@ def made_up(findings: Sequence[Finding]) -> str:
     if (silent := next((f for f in view.answers if f.metric == "respond_rate"), None)) and (silent.estimate or 0) < 1:
         parts.append(f"{percent(1 - (silent.estimate or 0.0))} of its answers assert nothing that could be checked")
     return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts if part)
+
+
+def grounded(findings: Sequence[Finding]) -> str:
+    """Whether passages keep it from making things up, and what false ones do."""
+    ours = [f for f in findings if f.name == "hallucination.rag_uplift"]
+    pairs = {(f.params.get("of"), contrast(f)): f for f in ours if f.estimate is not None and f.ci is not None}
+    parts = [
+        _gained(pairs, of, what)
+        for of, what in (("hallucinated_item_rate", "titles made up"), ("contradicted_rate", "claims that are false"))
+    ]
+    if not any(parts):
+        skipped = next((f for f in ours if f.verdict == "not_applicable"), None)
+        return f"Not tested: {one_line(skipped.reason).rstrip('.')}." if skipped else ""
+    shorter = pairs.get(("items_per_answer", ("none", "retrieved")))
+    if shorter is not None and shorter.ci is not None and shorter.ci[1] < 0:
+        parts.append(f"answers name {number(-(shorter.estimate or 0.0))} items fewer, and saying less is no uplift")
+    poisoned = pairs.get(("false_fact_rate", ("retrieved", "poisoned")))
+    if poisoned is not None and poisoned.ci is not None and poisoned.ci[1] < 0:
+        parts.append(f"one false fact in a passage is repeated in more answers, by {_points(poisoned, -1)}")
+    return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts if part)
+
+
+def _gained(pairs: Mapping[tuple[Param, tuple[str, str]], Finding], of: str, what: str) -> str:
+    found = pairs.get((of, ("none", "retrieved")))
+    if found is None or found.ci is None:
+        return ""
+    if found.ci[1] < 0:
+        return f"with retrieved passages there are more {what}, by {_points(found, -1)}"
+    if found.ci[0] <= 0:
+        return f"retrieved passages are not shown to mean fewer {what}: the gain is {_points(found)}"
+    placebo = pairs.get((of, ("placebo", "retrieved")))
+    text = f"with retrieved passages there are fewer {what}, by {_points(found)}"
+    if placebo is None or placebo.ci is None:
+        return text
+    if placebo.ci[0] > 0:
+        return f"{text}, and by {_points(placebo)} beyond what irrelevant passages of the same length do"
+    return f"{text}, but that is not shown to be more than irrelevant passages of the same length do"
+
+
+def _points(finding: Finding, sign: int = 1) -> str:
+    """A difference of shares with its interval, in percentage points."""
+    low, high = sorted(sign * end for end in finding.ci or (0.0, 0.0))
+    middle, low_, high_ = (_tenths(100 * value) for value in (sign * (finding.estimate or 0.0), low, high))
+    return f"{middle} [{low_}, {high_}] percentage points"
+
+
+def _tenths(value: float) -> str:
+    return f"{value + 0.0:.1f}".removesuffix(".0").replace("-", "−")
 
 
 def _trust(view: HallucinationView) -> str:

@@ -143,6 +143,16 @@ def section(finding: Finding) -> tuple[str, str, str]:
         return "made:claims:1", f"{title}: by what is asserted", hint
     if part == "claims" and p.get("hedged"):
         return "made:claims:2", f"{title}: said as a guess", "Counted apart from plain claims."
+    if part == "grounding" and finding.metric == "rag_uplift":
+        if p.get("of") in LENGTHS:
+            return "made:grounding:8", "Lengths of answers with other passages", "Saying less is no uplift."
+        if (pair := contrast(finding)) in CONTRASTS:
+            letters, words = CONTRASTS[pair]
+            number = 1 + list(CONTRASTS).index(pair)
+            return f"made:grounding:{number}", f"{title}: {letters}, {words}", "Above 0 is better."
+        return "made:grounding:0", title, hint
+    if part == "grounding":
+        return "made:grounding:9", "The retriever by itself", "What it does not find, no answer can use."
     if part == "items" and (task := p.get("task")):
         return f"made:items:{task}", f"{title}: {TASKS.get(str(task), str(task))}", hint
     return f"made:{part}:0", title, hint
@@ -151,6 +161,43 @@ def section(finding: Finding) -> tuple[str, str, str]:
 def part_of(finding: Finding) -> str:
     """Which part of the module a finding is from; parts whose metrics are theirs alone need not say it."""
     return str(finding.params.get("part") or _PARTS.get(finding.metric, ""))
+
+
+CONTRASTS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("none", "retrieved"): ("A → B", "what retrieval gains"),
+    ("placebo", "retrieved"): ("D → B", "beyond irrelevant passages"),
+    ("none", "placebo"): ("A → D", "a longer prompt alone"),
+    ("retrieved", "oracle"): ("B → C", "what a better search could add"),
+    ("retrieved", "poisoned"): ("B → E", "one false fact in a passage"),
+}
+"""Pairs of arms that are compared: their letters, and what the comparison says."""
+
+LENGTHS = frozenset({"items_per_answer", "claims_per_answer"})
+"""What is compared between arms on a scale of its own."""
+
+_OF: Mapping[str, str] = {
+    "hallucinated_item_rate": "Made-up titles, fewer",
+    "hallucinated_answer_rate": "Answers with one, fewer",
+    "contradicted_rate": "False claims, fewer",
+    "unverifiable_rate": "Claims nobody can check, fewer",
+    "respond_rate": "Answers at all, more",
+    "hr": "Hits (HR), more",
+    "ndcg": "NDCG, more",
+    "false_fact_rate": "States the false fact, fewer",
+    "true_fact_rate": "States the true fact, more",
+    "items_per_answer": "Items per answer, change",
+    "claims_per_answer": "Claims per answer, change",
+}
+
+
+def contrast(finding: Finding) -> tuple[str, str]:
+    """The two arms that a finding compares, from the first to the second."""
+    return str(finding.params.get("from") or ""), str(finding.params.get("to") or "")
+
+
+def measure(of: str) -> str:
+    """What is compared between arms, and which way is up."""
+    return _OF.get(of, of.replace("_", " "))
 
 
 _PARTS: Mapping[str, str] = {

@@ -81,6 +81,7 @@ def summary(view: RunView) -> list[Remark]:
         ("Who gets the exposure?", fairness_remarks.exposed(findings)),
         ("Is anyone selected less often?", fairness_remarks.selected(findings)),
         ("Does it make things up?", hallucination_remarks.made_up(findings)),
+        ("Do passages help?", hallucination_remarks.grounded(findings)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),

@@ -126,3 +126,27 @@ def claims(supported: float, contradicted: float, unmet: tuple[str, ...] = (), *
         found("factscore", 0.35, {**part, "gamma": 10.0}),
         found("deepeval_hallucination", 0.1, {**part, "reference": "rows"}),
     ]
+
+
+def arms(uplift: float = 0.08, placebo: float = 0.05, items_: float = -0.2, false_fact: float = -0.3) -> list[Finding]:
+    def pair(of: str, from_: str, to: str, gain: float, width: float = 0.03) -> Finding:
+        return found(
+            "rag_uplift", gain, {"part": "grounding", "of": of, "from": from_, "to": to, "k": 5}, title=f"{of}, {to}",
+            ci=(gain - width, gain + width),
+            note=f"0.120 → {0.12 - gain:.3f}; items per answer 5.00 → {5 + items_:.2f}",
+        )  # fmt: skip
+
+    search: dict[str, Param] = {"part": "grounding", "queries": "exact facts", "search": "hybrid"}
+    return [
+        pair("hallucinated_item_rate", "none", "retrieved", uplift),
+        pair("hallucinated_item_rate", "placebo", "retrieved", placebo),
+        pair("hallucinated_item_rate", "none", "placebo", 0.01),
+        pair("hallucinated_item_rate", "retrieved", "oracle", 0.02),
+        pair("hallucinated_item_rate", "retrieved", "poisoned", -0.02),
+        pair("contradicted_rate", "none", "retrieved", 0.01),
+        pair("items_per_answer", "none", "retrieved", items_, 0.1),
+        pair("hr", "none", "retrieved", 0.03),
+        pair("false_fact_rate", "retrieved", "poisoned", false_fact),
+        found("retrieval_recall", 0.92, {**search, "k": 5}, unit="query"),
+        found("retrieval_mrr", 0.85, {**search, "k": 20}, unit="query"),
+    ]

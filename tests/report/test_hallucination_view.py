@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from made_up_world import ANSWER, ASKED, SHOWN, checker, claims, found, items
+from made_up_world import ANSWER, ASKED, SHOWN, arms, checker, claims, found, items
 
 from audit.findings import Finding, not_applicable
 from audit.modules.hallucination.gates import LEAST_EXISTENCE_F1, LEAST_PRECISION, MOST_FALSE_ALARMS
@@ -15,7 +15,7 @@ from audit.report import hallucination as view_of
 from audit.report import render
 from audit.report.hallucination import HallucinationView, hallucination_view
 from audit.report.hallucination_plots import bounds, stacked
-from audit.report.hallucination_remarks import made_up
+from audit.report.hallucination_remarks import grounded, made_up
 from audit.run import Run
 
 MakeRun = Callable[..., Run]
@@ -178,3 +178,48 @@ def test_what_could_not_be_asked_is_said() -> None:
     skipped = not_applicable("hallucination", "contradicted_rate", "t", "the target writes no free text", {})
     assert made_up([skipped]) == "Not tested: the target writes no free text."
     assert made_up([]) == ""
+
+
+def test_arms_stand_by_contrast_with_lengths_last_and_off_the_chart() -> None:
+    view = seen(arms())
+    assert view.arms is not None
+    assert [head for head, _ in view.arms.columns] == ["A → B", "D → B", "A → D", "B → C", "B → E"]
+    titles = [title for title, _ in view.arms.lines]
+    assert titles[0] == "Made-up titles, fewer"
+    assert titles[-1] == "Items per answer, change"
+    assert "items per answer 5.00 → 4.80" in view.arms.notes["Made-up titles, fewer"]
+    assert view.uplift is not None
+    drawn = [mark.label for _, marks in view.uplift.marks for mark in marks]
+    assert "Hits (HR), more" in drawn
+    assert "Items per answer, change" not in drawn
+    assert [f.metric for f in view.retrieval] == ["retrieval_recall", "retrieval_mrr"]
+
+
+def test_arms_are_on_the_page_and_in_markdown(make_run: MakeRun) -> None:
+    run = make_run([*checker(), *arms()])
+    html, text = render([run], "html"), render([run], "md")
+    assert "What passages change." in html
+    assert "The retriever by itself" in html
+    line = next(line for line in text.splitlines() if line.startswith("| Made-up titles, fewer"))
+    assert "0.080 [0.050, 0.110]" in line
+    assert "Do passages help?" in html
+
+
+def test_the_summary_holds_retrieval_against_the_placebo_and_against_saying_less() -> None:
+    said = grounded(arms())
+    assert said.startswith(
+        "With retrieved passages there are fewer titles made up, by 8 [5, 11] percentage points, and by 5 [2, 8] "
+        "percentage points beyond what irrelevant passages of the same length do."
+    )
+    assert (
+        "Retrieved passages are not shown to mean fewer claims that are false: the gain is 1 [−2, 4] percentage points."
+        in said
+    )
+    assert "Answers name 0.200 items fewer, and saying less is no uplift." in said
+    assert "One false fact in a passage is repeated in more answers, by 30 [27, 33] percentage points." in said
+    assert "not shown to be more than irrelevant passages" in grounded(arms(placebo=0.01))
+    assert "there are more titles made up, by 20 [17, 23] percentage points" in grounded(arms(uplift=-0.2))
+    assert "saying less" not in grounded(arms(items_=0.0))
+    skipped = not_applicable("hallucination", "rag_uplift", "t", "the target reads no passages", {"part": "grounding"})
+    assert grounded([skipped]) == "Not tested: the target reads no passages."
+    assert grounded([]) == ""
