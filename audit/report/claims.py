@@ -36,7 +36,7 @@ _PREDICATES = {
     "passage": "says",
 }
 _RUNGS = {
-    "structured": "decided by the catalogue's facts",
+    "structured": "decided by structured facts",
     "nli": "decided by an entailment model",
     "judge": "decided by a language model as judge",
     "": "nothing could decide it",

@@ -49,7 +49,7 @@ def section(view: HallucinationView) -> list[str]:
         parts += [table([*heads, "Answers"], split, 4), "What cannot be checked is neither true nor made up."]
     if view.answers:
         answers = [(md(f.title), badge(f.verdict), _rate(f), f"{f.n:,}") for f in view.answers]
-        parts.append(table(["Answers that", "Verdict", "Share", "n"], answers, 2))
+        parts.append(table(["Answers", "Verdict", "Share", "n"], answers, 2))
     if view.arms:
         parts.append(_side_by_side(view.arms))
     if view.uplift:

@@ -14,7 +14,7 @@ from audit.report.hallucination import ItemLine, Stack
 from audit.report.plots import Scale, span_of, svg
 from audit.text import clip, interval, one_line, percent
 
-_WIDTH, _LEFT, _LINE, _BAR, _HEAD = 640.0, 190.0, 30.0, 16.0, 24.0
+_WIDTH, _LEFT, _RIGHT, _LINE, _BAR, _HEAD = 640.0, 190.0, 24.0, 30.0, 16.0, 24.0
 _CLASSES = ("c-supported", "c-contradicted", "c-unverifiable")
 _SHAPES = ("✔", "✖", "?")
 _NAMES = ("supported", "contradicted", "cannot be checked")
@@ -27,7 +27,7 @@ def bounds(lines: Sequence[ItemLine]) -> Markup:
     scale = Scale(0.0, min(1.0, _round_up(top)), span_of([0.0, min(1.0, top)]).step)
 
     def x(value: float) -> float:
-        return _LEFT + min(max(value, 0.0), scale.high) / scale.high * (_WIDTH - _LEFT - 12)
+        return _LEFT + min(max(value, 0.0), scale.high) / scale.high * (_WIDTH - _LEFT - _RIGHT)
 
     height = _HEAD + _LINE * len(lines) + 4
     parts, said = [], []
@@ -57,7 +57,7 @@ def bounds(lines: Sequence[ItemLine]) -> Markup:
 def stacked(stacks: Sequence[Stack]) -> Markup:
     """Claims: supported, contradicted and unverifiable make up each bar."""
     height = _HEAD + _LINE * len(stacks) + 4
-    whole = _WIDTH - _LEFT - 12
+    whole = _WIDTH - _LEFT - _RIGHT
     parts, said = [], []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         x = _LEFT + tick * whole

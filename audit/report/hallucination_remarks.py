@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from audit.findings import Finding, Param
 from audit.report.hallucination import HallucinationView, ItemLine, hallucination_view
 from audit.report.hallucination_words import contrast
-from audit.text import number, one_line, percent
+from audit.text import one_line, percent
 
 
 def made_up(findings: Sequence[Finding]) -> str:
@@ -45,7 +45,7 @@ def grounded(findings: Sequence[Finding]) -> str:
         return f"Not tested: {one_line(skipped.reason).rstrip('.')}." if skipped else ""
     shorter = pairs.get(("items_per_answer", ("none", "retrieved")))
     if shorter is not None and shorter.ci is not None and shorter.ci[1] < 0:
-        parts.append(f"answers name {number(-(shorter.estimate or 0.0))} items fewer, and saying less is no uplift")
+        parts.append(f"answers name {_tenths(-(shorter.estimate or 0.0))} items fewer, and saying less is no uplift")
     poisoned = pairs.get(("false_fact_rate", ("retrieved", "poisoned")))
     if poisoned is not None and poisoned.ci is not None and poisoned.ci[1] < 0:
         parts.append(f"one false fact in a passage is repeated in more answers, by {_points(poisoned, -1)}")

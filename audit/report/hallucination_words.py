@@ -167,7 +167,7 @@ CONTRASTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("none", "retrieved"): ("A → B", "what retrieval gains"),
     ("placebo", "retrieved"): ("D → B", "beyond irrelevant passages"),
     ("none", "placebo"): ("A → D", "a longer prompt alone"),
-    ("retrieved", "oracle"): ("B → C", "what a better search could add"),
+    ("retrieved", "oracle"): ("B → C", "what a better search adds"),
     ("retrieved", "poisoned"): ("B → E", "one false fact in a passage"),
 }
 """Pairs of arms that are compared: their letters, and what the comparison says."""

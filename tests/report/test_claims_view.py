@@ -126,7 +126,7 @@ def test_a_page_marks_claims_by_shape_and_word_and_links_them(audited: Run) -> N
 def test_markdown_numbers_the_claims_and_says_what_decided(audited: Run) -> None:
     text = render([audited], "md")
     assert r"Heat ( **1994** \[1✖\]" in text
-    assert r"\[1\] ✖ contradicted: Heat, year: 1994; decided by the catalogue's facts: the year is 1995" in text
+    assert r"\[1\] ✖ contradicted: Heat, year: 1994; decided by structured facts: the year is 1995" in text
     assert text.index("contradicted: Heat") < text.index("cannot be checked: Heat") < text.index("supported: Heat")
 
 
@@ -135,7 +135,7 @@ def test_the_terminal_shows_one_piece(audited: Run, capsys: pytest.CaptureFixtur
     print_evidence(audited, find(audited, key[:6]))
     out = capsys.readouterr().out
     assert "Heat (⟦1994⟧1✖) is a ⟦crime film⟧2✔" in out
-    assert "1 ✖ contradicted  Heat, year: 1994; decided by the catalogue's facts: the year is 1995" in out
+    assert "1 ✖ contradicted  Heat, year: 1994; decided by structured facts: the year is 1995" in out
     assert "i2: Heat (1995), by Michael Mann" in out
 
 

@@ -215,7 +215,7 @@ def test_the_summary_holds_retrieval_against_the_placebo_and_against_saying_less
         "Retrieved passages are not shown to mean fewer claims that are false: the gain is 1 [−2, 4] percentage points."
         in said
     )
-    assert "Answers name 0.200 items fewer, and saying less is no uplift." in said
+    assert "Answers name 0.2 items fewer, and saying less is no uplift." in said
     assert "One false fact in a passage is repeated in more answers, by 30 [27, 33] percentage points." in said
     assert "not shown to be more than irrelevant passages" in grounded(arms(placebo=0.01))
     assert "there are more titles made up, by 20 [17, 23] percentage points" in grounded(arms(uplift=-0.2))
