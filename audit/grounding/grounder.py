@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,8 @@ from audit.grounding.mentions import Gazetteer, Mention
 from audit.grounding.parser import Entry, ParsedList, is_refusal, parse_list
 from audit.grounding.tally import Tally, answer_counts, entry_counts
 from audit.types import Catalog, Item, Outcome, Ranked
+
+_SECOND_NUMBER = re.compile(r"\d{1,3}[.)]\s+(?=\S)")
 
 _DETAILS: dict[Outcome, str] = {
     "ok": "",
@@ -172,7 +175,14 @@ class _Scope:
 
     def _entry(self, entry: Entry) -> Match:
         found = self.match(entry.title, entry.year)
-        if found.found or not entry.line or found.score == 100.0:
+        if found.found or found.score == 100.0:
+            return found
+        if numbered := _SECOND_NUMBER.match(entry.title):
+            # Small models count twice: "2. 3. Heat (1995)".
+            rest = self.match(entry.title[numbered.end() :], entry.year)
+            if rest.found:
+                return rest
+        if not entry.line:
             return found
         # The slot may have been cut inside a misspelled title with a dash or colon in it.
         whole = self.match(entry.line, None)

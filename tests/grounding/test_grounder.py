@@ -100,6 +100,11 @@ def test_titles_and_ids(grounder: Grounder, strings: list[str], ids: list[str | 
     assert [entry.item_id for entry in grounder.ground_titles(strings).ranked] == ids
 
 
+def test_a_list_that_counts_twice_still_names_its_items(grounder: Grounder) -> None:
+    text = "1. The Matrix (1999)\n2. 3. Findng Nemo\n3. 4. The Matrix (1999)\n4. 5. The Matrix Unbound\n"
+    assert [entry.item_id for entry in grounder.ground_list(text).ranked] == ["matrix", "nemo", "matrix", None]
+
+
 def test_repeated_unknown_titles_are_duplicates(grounder: Grounder) -> None:
     assert grounder.ground_titles(["The Matrix Unbound", "Matrix Unbound, The"]).tally.duplicates == 1
 
