@@ -53,7 +53,9 @@ class Claims:
 
     def plan(self, context: Context) -> list[Ask]:
         """Every case once."""
-        knowledge.complete(self.knowledge, context.dataset.catalog)  # a mistake in it is found before anything is asked
+        # Mistakes are found before anything is asked.
+        knowledge.present(self.knowledge)
+        knowledge.complete(self.knowledge, context.dataset.catalog)
         return [Ask(case.request) for case in free_text(context, self.answers, instruction=self.instruction)]
 
     def run(self, context: Context, *, examples: int) -> Output:

@@ -50,6 +50,17 @@ def check(knowledge: Mapping[str, Any] | None) -> None:
         raise ValueError(f"knowledge.{error}") from error
 
 
+def present(knowledge: Mapping[str, Any] | None) -> None:
+    """Find out that a document is missing before anything is asked.
+
+    Raises:
+        ConfigError: a path leads nowhere.
+    """
+    for path in (knowledge or {}).get("documents") or ():
+        if not Path(path).exists():
+            raise ConfigError(f"knowledge.documents: there is no file or folder {path!r}; name one that is there")
+
+
 def columns(knowledge: Mapping[str, Any] | None) -> Mapping[str, Sequence[str]]:
     """Further columns by predicate, such as `{creator: [imprint]}`: extraction reads them as labels too."""
     return (knowledge or {}).get("columns") or {}

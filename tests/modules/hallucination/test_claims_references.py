@@ -17,6 +17,7 @@ from audit.knowledge import Document, KnowledgeBase
 from audit.modules.hallucination.claim_outcomes import ClaimReader
 from audit.modules.hallucination.claim_trust import Trust
 from audit.modules.hallucination.claims import Claims
+from audit.modules.hallucination.module import Hallucination
 from audit.stats import CheckerSample
 from audit.target import Input
 from audit.types import Passage
@@ -181,3 +182,33 @@ def test_documents_are_read_only_where_a_rung_reads_them(tmp_path):
     notes.write_text("# Films\n\nAll are good.\n")
     context = a_context(false_years(one_in_five), tmp_path)
     assert ClaimReader.build(context, {"documents": [str(notes)]}, None).base is None
+
+
+def test_a_document_that_is_not_there_is_named_before_anything_is_asked(tmp_path):
+    target = false_years(one_in_five)
+    with pytest.raises(ConfigError, match=r"knowledge.documents: there is no file or folder '.*films.csv'"):
+        Claims(knowledge={"documents": [str(tmp_path / "films.csv")]}).plan(a_context(target, tmp_path))
+    assert target.asked == []
+
+
+def test_options_of_the_module_reach_the_part(tmp_path):
+    claims = {"corrected": False, "gamma": 3}
+    module = Hallucination(
+        answers=4, checker=False, items=False, claims=claims, knowledge={"complete": ["genres"]}, examples=1
+    )
+    target = false_years(lambda _: [True])
+    context = a_context(target, tmp_path)
+    output = module.run(context)
+    assert len(module.plan(context)) == len(target.asked) == 4
+    assert pick(output, "factscore", gamma=3).estimate == 0.0
+    assert pick(output, "contradicted_rate").n == 4
+    with pytest.raises(ConfigError, match=r"claims.gama: no option has this name; did you mean 'gamma'"):
+        Hallucination(checker=False, items=False, claims={"gama": 3})
+
+
+@pytest.mark.parametrize("extra", ["", " <img src=x onerror=alert(1)>", " \x1b[0K", " **[x](javascript:y)**"])
+def test_markup_in_an_answer_is_text(tmp_path, extra):
+    target = says(lambda asked: written([f"{bare(i)} - It came out in {year(i)}.{extra}" for i in picked(asked, 2)]))
+    output = run(target, tmp_path)
+    assert pick(output, "supported_rate").estimate == 1.0
+    assert pick(output, "claims_per_answer").estimate == 2.0
