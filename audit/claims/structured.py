@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import get_args
 
@@ -28,6 +29,8 @@ PRICE_SHARE = 0.01
 ROUNDED = 0.5
 """A price said in whole units is right within half of one."""
 PAGES = 5.0
+MAX_SHARERS = 8
+"""Items of one title that are looked at."""
 APPROXIMATE = 2
 """What is said to be about so much may be off by twice as much."""
 
@@ -110,7 +113,7 @@ class StructuredRung:
             return _ruled(claim, found.inside, found.evidence, "history", found.note)
         item = facts.item(claim)
         if item is None:
-            return _open(claim, "its item is not in the catalogue" if claim.subject else "it names no item")
+            return self._one_of_several(claim, facts, reading, past)
         if claim.predicate == "constraint_ok":
             return self._wishes(claim, item, facts, reading, past)
         check = _CHECKS.get(claim.predicate) if not claim.attribute else None
@@ -120,6 +123,27 @@ class StructuredRung:
         if not held:
             return _open(claim, _no_column(claim))
         return (check or _Check.values)(_Check(claim, item, held, reading, self.strict_years))
+
+    def _one_of_several(self, claim: Claim, facts: Facts, reading: _Reading, past: Past) -> Ruling:
+        """A title of several items: what holds of each of them holds of the one that was meant."""
+        if not claim.subject:
+            return _open(claim, "it names no item")
+        if claim.item_id is not None or not reading.titles.matcher.knows(claim.subject):
+            return _open(claim, "its item is not in the catalogue")
+        match = reading.titles.matcher.match(claim.subject)
+        if match.item_id is not None:  # whoever extracted the claim had a reason not to take it for this item
+            return _open(claim, "it was tied to no item")
+        ids = match.candidates
+        rulings = [self._rule(replace(claim, item_id=one), facts, reading, past) for one in ids[:MAX_SHARERS]]
+        verdicts = {ruling.verdict for ruling in rulings}
+        # A year is what tells items of one title apart: if it is that of one of them, that one was meant.
+        told = claim.predicate == "year" and claim.polarity and "supported" in verdicts
+        if not rulings or len(ids) > MAX_SHARERS or (len(verdicts) > 1 and not told):
+            return _open(claim, f"{len(ids)} items of the catalogue have this title")
+        best = next(ruling for ruling in rulings if not told or ruling.verdict == "supported")
+        return replace(
+            best, claim=claim, note="; ".join(filter(None, (best.note, f"{len(ids)} items have this title")))
+        )
 
     def _wishes(self, claim: Claim, item: Item, facts: Facts, reading: _Reading, past: Past) -> Ruling:
         """A wish is a claim of another predicate: that the item meets it."""

@@ -332,8 +332,9 @@ def test_wishes(said, expected):
 
 
 def test_what_is_not_in_the_catalogue_and_what_has_no_column_is_left_to_the_next_rung():
-    strange = ruling("year", "1979", item=None)
+    strange = ruling("year", "1979", item="99")
     assert (strange.verdict, strange.rung, strange.note) == ("unverifiable", None, "its item is not in the catalogue")
+    assert ruling("year", "1979", item=None).note == "it was tied to no item"
     assert ruling("runtime", "2 hours", item="2").note == "the catalogue has no runtime of it"
 
 
@@ -342,6 +343,41 @@ def test_evidence_is_the_cell_that_decided():
     assert ruled.evidence == "Alien (1979): genres Horror and Sci-Fi"
     assert (ruled.source, ruled.note) == ("item:1", "comedy is not among its genres")
     json.dumps([ruled.evidence, ruled.source, ruled.note])
+
+
+REMADE = Catalog(
+    [
+        Item("1", "Fly Away Home (1996)", attributes={"year": 1996, "genres": ("Adventure",)}),
+        Item("2", "Fly Away Home (1996)", attributes={"year": 1996, "genres": ("Adventure", "Drama")}),
+        Item("3", "Sabrina (1954)", attributes={"year": 1954, "genres": ("Comedy",)}),
+        Item("4", "Sabrina (1995)", attributes={"year": 1995, "genres": ("Comedy", "Romance")}),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("subject", "predicate", "said", "expected"),
+    [
+        ("Fly Away Home", "year", "1996", "supported"),
+        ("Fly Away Home", "genre", "adventure", "supported"),
+        ("Fly Away Home", "genre", "romance", "contradicted"),
+        ("Fly Away Home", "genre", "drama", "unverifiable"),  # one of the two
+        ("Sabrina", "year", "1954", "supported"),
+        ("Sabrina", "year", "1995", "supported"),
+        ("Sabrina", "year", "1975", "contradicted"),
+        ("Sabrina", "genre", "comedy", "supported"),
+        ("Sabrina", "genre", "romance", "unverifiable"),
+        ("Sabrina the Return", "year", "1995", "unverifiable"),
+        ("", "year", "1995", "unverifiable"),
+    ],
+)
+def test_a_title_of_several_items_is_ruled_where_they_agree(subject, predicate, said, expected):
+    claim = Claim(predicate, said, subject, None, 0, 1, "")
+    [ruled] = StructuredRung().rule([claim], Facts(REMADE, REQUEST, frozenset({"genres"})))
+    assert ruled.verdict == expected
+    assert ruled.claim is claim
+    if subject in ("Sabrina", "Fly Away Home"):
+        assert "items" in ruled.note
 
 
 SHOP = Catalog(
