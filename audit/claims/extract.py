@@ -62,6 +62,7 @@ class Extractor:
         mentions = self._grounder.ground_mentions(visible, candidates=[*(request.candidates or ()), *history])
         page = page_of(visible, escaped=listed.style == "json")
         titles = titles_of(page, listed, mentions, self._grounder.matcher)
+        titles = [title for title in titles if title.item_id or not self._labels.opens(page.text, title.start)]
         own = {form for item in history for form in _forms(item.title)}
 
         def known(title: str) -> bool:
@@ -119,6 +120,8 @@ class _Reading:
         self._prose(0, self._whole.seen(opening))
         closed = entries[-1].end if entries else self._whole.seen(opening)
         nested: list[JsonObject] = []
+        for title in entries:
+            self._year_behind(title, (title.start, title.end + len(" (2000)")))
         for one in json_objects(self._visible, opening, len(self._visible)):
             begin, end = self._whole.seen(one.start), self._whole.seen(one.end)
             inside = [title for title in self._subjects.within(begin, end) if title.listed]
@@ -139,7 +142,6 @@ class _Reading:
         for name, *raw in one.fields:
             start, first, last = (self._whole.seen(place) for place in raw)
             if first <= title.start < last:
-                self._year_behind(title, (first, last))
                 continue
             facts = list(self._labels.value(self._page, name, start, first, last))
             for fact in facts:
@@ -169,6 +171,8 @@ class _Reading:
         aside = [title for title in inside if self._subjects.is_aside(sentence, title)]
         for title in inside:
             self._year_behind(title, sentence)
+            for found in self._wordings.credit(self._page, title.start, title.end):
+                self._take(found, title, sentence, modality(self._masked, sentence, found.said, found.object))
         if not is_question(self._page, sentence):
             self._personal(sentence, inside, aside, given)
             for found in self._wordings.find(self._page, *sentence):
@@ -247,13 +251,16 @@ def _once(taken: list[tuple[Found, Claim]]) -> list[Claim]:
     """Every object once, however many wordings find it: the surest, then the longest object."""
     kept: list[tuple[int, int, Claim]] = []
     places: dict[str, list[tuple[int, int]]] = {}
+    # What an answer gives under the name of a column is of that column: a battery's 30 hours are no running time.
+    columns = {place for found, _ in taken if found.attribute for place in range(*found.object)}
     for found, claim in sorted(taken, key=lambda t: (t[0].rank, t[0].object_start - t[0].object_end, t[0].start)):
         spans = places.setdefault(found.predicate, [])
         at = bisect_left(spans, found.object)
         over = (at > 0 and spans[at - 1][1] > found.object_start) or (
             at < len(spans) and spans[at][0] < found.object_end
         )
-        if not over:
+        named = not found.attribute and found.object_start in columns
+        if not over and not named:
             insort(spans, found.object)
             kept.append((found.start, found.object_start, claim))
     return [claim for _, _, claim in sorted(kept, key=lambda k: k[:2])]

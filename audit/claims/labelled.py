@@ -84,7 +84,7 @@ class Labels:
         )
         self._colon = re.compile(rf"(?<![\w'’])(?P<label>{names})\s?:\s?(?!\s)", re.I)
         self._is = re.compile(
-            rf"\b(?:its|the|whose)\s(?P<label>{names})(?:\sof\sth\w{{1,3}}\s\w{{3,10}})?\s(?:is|are|was"
+            rf"\b(?:its|their|the|whose)\s(?P<label>{names})(?:\sof\sth\w{{1,3}}\s\w{{3,10}})?\s(?:is|are|was"
             rf"|were)\s",
             re.I,
         )
@@ -92,6 +92,12 @@ class Labels:
     def meaning(self, label: str) -> tuple[Predicate, str] | None:
         """The predicate of a name, and its column if only that says what is meant."""
         return self._of.get(key(label.strip(_TRIMMED)))
+
+    def opens(self, page: str, at: int) -> bool:
+        """Whether a line that begins with a name holds this place near its start: `Author: …` is no title."""
+        begin = page.rfind("\n", 0, at) + 1
+        found = self._colon.search(page, begin, min(begin + 60, len(page))) if at - begin < 60 else None
+        return found is not None and not page[begin : found.start()].strip(" *•-+>\t") and at <= found.end() + 2
 
     def in_sentence(self, page: str, start: int, end: int) -> Iterator[Found]:
         """`Label: value` and “its label is value” in one sentence."""

@@ -79,7 +79,6 @@ def modality(page: str, sentence: tuple[int, int], said: tuple[int, int], named:
     clause = before
     for cut in _CLAUSE.finditer(before):
         clause = before[cut.end() :]
-    negations = len(_NEGATION.findall(clause))
     hedged = _SOFTENED.search(before) is not None or _MODAL.search(page, sentence[0], said[0]) is not None
     behind = page[named[1] : sentence[1]]
     if not hedged and (trail := _TRAILING.match(behind)):
@@ -90,7 +89,7 @@ def modality(page: str, sentence: tuple[int, int], said: tuple[int, int], named:
         or _LOOSE.search(page, named[0], named[1]) is not None
         or re.match(r"\s(?:or so|or thereabouts)\b|-ish\b", page[named[1] : named[1] + 16]) is not None
     )
-    return Modality(negations % 2 == 0, hedged, approximate)
+    return Modality(_NEGATION.search(clause) is None, hedged, approximate)
 
 
 def is_question(page: str, sentence: tuple[int, int]) -> bool:

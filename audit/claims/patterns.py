@@ -23,7 +23,7 @@ PREDICATES: tuple[Predicate, ...] = get_args(Predicate)
 
 _SPLIT = re.compile(r"\s*(?:,\s*and\s+|,\s*or\s+|,|/|\||;|\s&\s|\s\+\s|\s+and\s+|\s+or\s+)\s*")
 _NAME_SPLIT = re.compile(r",\s+(?:and|or)\s+|,\s+|\s+and\s+|\s+or\s+|\s+&\s+|;\s*|\s*\|\s*|\s*/\s*")
-_NAMES = frozenset({"creator", "cast", "platform"})
+_NAMES = frozenset({"creator", "cast", "platform", "award"})
 
 
 class Wordings:
@@ -47,7 +47,16 @@ class Wordings:
             for pattern in table["patterns"].get(predicate, ())
         ]
         self._cues = {predicate: re.compile(cue) for predicate, cue in table["cues"].items()}
+        self._credit = re.compile(
+            _expanded(r"[\"”’'»\s]{0,4}(?:[(\[]\d{4}[)\]])?,?\s?\(?(?i:by)\s(?P<object>{names})", macros)
+        )
         self._genre = _GenrePhrases(any_genre, self._strong, _expanded("{noun}", macros))
+
+    def credit(self, page: str, start: int, end: int) -> Iterator[Found]:
+        """Who made what stands in `page[start:end]`, if that is said right behind it: “Dune by Frank Herbert”."""
+        if match := self._credit.match(page, end):
+            for piece in divided(page, *match.span("object"), names=True):
+                yield Found("creator", start, match.end(), *piece)
 
     def find(self, page: str, start: int, end: int) -> Iterator[Found]:
         """The wordings in one sentence, `page[start:end]`; several names joined in one are several."""
@@ -76,7 +85,7 @@ class _GenrePhrases:
         behind = (
             r"(?=\s?(?:[.,;:!?()\[\]\u2014\u2013\"'”’|-]|$)|\s(?:about|with|that|which|who|whose|in|on|from|of"
             r"|set|starring|"
-            r"directed|written|by|featuring|where|and|but|for|following|based|you|released|made|at|full|as|like"
+            r"directed|written|by|featuring|where|and|or|nor|but|for|following|based|you|released|made|at|full|as|like"
             r"|is|was|to)\b)"
         )
         lead = (
@@ -85,7 +94,8 @@ class _GenrePhrases:
         )
         self._patterns = [
             (0, rf"(?P<object>{chain})[\s-](?:[\w'’-]{{2,14}}\s){{0,1}}?{noun}"),
-            (1, r"(?:^\W{0,4}|\b(?:is|was|it's|it’s|remains|being|as|both|into|but|yet|just|simply|also)\s"
+            (1, r"(?:^\W{0,4}|\b(?:is|was|isn['’]t|wasn['’]t|nor|it's|it’s|remains|being|as|both|into|but|yet"
+                r"|just|simply|also)\s"
                 r"(?:\w{3,12}\s)?|[-\u2013\u2014:,(]\s?)"
                 rf"(?:{lead})(?P<object>{headed}){behind}"),
             (0, r"\bgenres?(?:\s(?:is|are|include|includes|of this \w{3,8} (?:is|are))\s(?:an?\s)?|:\s?)"

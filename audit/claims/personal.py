@@ -201,6 +201,8 @@ class _Objects:
         for end in reversed(ends):
             piece = page[at : at + end]
             stop = end - 1 if piece.endswith(".") else end  # the full stop ends the sentence
+            if piece.endswith((", a", ", an", ", the")):
+                continue  # "Neuromancer, a novel": an article that was moved has a capital
             if stop > 0 and self._known(page[at : at + stop]):
                 year = _YEAR_AT_END.search(page, at + 1, at + stop)
                 return at, year.start() if year else at + stop

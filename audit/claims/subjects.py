@@ -35,6 +35,7 @@ _CLOSING = re.compile(r"(?=[^\"“”\n(]{0,80}[^\W_][^\"“”\n(]{0,80}[\"”]
 _SEQUEL = re.compile(
     r"\s(?:[2-9]|1\d|II|III|IV|VI{0,3}|Part (?:\d|Two|Three|II))\b(?![-.,]?\d|\s(?:hours?|minutes?|stars?|times)\b)"
 )
+_YEAR_AT_END = re.compile(r"\s?[(\[](?:18|19|20)\d\d[)\]]\s?$")
 _CREDIT = re.compile(
     r"\b(?:by|starring|stars|featuring|features|director|author|writer|actor|actress)\s$", re.IGNORECASE
 )
@@ -107,13 +108,7 @@ def titles_of(page: Page, listed: GroundedList, mentions: Iterable[Mention], mat
     """
     text = page.text
     found = [
-        Title(
-            page.seen(entry.start),
-            page.seen(entry.end),
-            entry.title.rstrip(" -\u2013\u2014:"),
-            match.item_id,
-            listed=True,
-        )
+        _entry(text, page.seen(entry.start), page.seen(entry.end), entry.title, match.item_id)
         for entry, match in zip(listed.entries, listed.matches, strict=True)
         if entry.end > entry.start
     ]
@@ -125,6 +120,16 @@ def titles_of(page: Page, listed: GroundedList, mentions: Iterable[Mention], mat
     if listed.style not in _SLOTTED:
         found = _joined(found, _guessed(text))
     return found
+
+
+def _entry(text: str, start: int, end: int, written: str, item_id: str | None) -> Title:
+    """An entry without the year behind it, which is a claim of its own, and without signs around it."""
+    if year := _YEAR_AT_END.search(text, start + 1, end):
+        end = year.start()
+        written = _YEAR_AT_END.sub("", written) or written
+    while start < end and text[start] in ' {["“':
+        start += 1
+    return Title(start, end, written.strip(' {["“”-\u2013\u2014:'), item_id, listed=True)
 
 
 def _is_name(page: str, mention: Mention) -> bool:

@@ -23,9 +23,13 @@ from audit.types import Catalog, Event, Item, Request, User
         "| Alien | 1979 | horror | |",
         "**Heat** (1995)\n- Genre: crime\n- Director: Michael Mann\n\n**Alien** (1979)\n- Genre: horror",
         "- Heat: 1995, crime, directed by *Michael Mann*\n- Alien: 1979; horror; a classic",
+        "Title: Heat\nYear: 1995\nGenre: crime\nDirector: Michael Mann\n\nTitle: Alien\nYear: 1979\nGenre: horror",
+        '[{"title": "Heat (1995)", "reason": "A crime film by Michael Mann."},'
+        ' {"title": "Alien (1979)", "genre": "horror"}]',
+        "1. **Heat** by Michael Mann (a crime film from 1995)\n2. **Alien** (a horror film from 1979)",
         "<ol><li><b>Heat</b> (1995) - a <i>crime</i> film by Michael Mann</li><li>Alien (1979), a horror film</ol>",
     ],
-    ids=["list", "prose", "json", "nested json", "table", "labels", "short", "html"],
+    ids=["list", "prose", "json", "nested json", "table", "labels", "short", "blocks", "years in json", "by", "html"],
 )
 def test_every_way_of_writing_gives_the_same_claims(text: str) -> None:
     assert sorted(said(text), key=str) == [
@@ -65,6 +69,7 @@ def test_every_way_of_writing_gives_the_same_claims(text: str) -> None:
         ("The second film in the Mariachi trilogy.", "series_of", ["Mariachi"]),
         ("A sequel to Fargo.", "series_of", ["Fargo"]),
         ("It won the Academy Award for Best Picture.", "award", ["the Academy Award for Best Picture"]),
+        ("It won both the Hugo Award and the Nebula Award.", "award", ["the Hugo Award", "the Nebula Award"]),
         ("An Oscar-winning drama.", "award", ["Oscar"]),
         ("You can watch it on Netflix.", "platform", ["Netflix"]),
         ("It is on Hulu and Disney+.", "platform", ["Hulu", "Disney+"]),
@@ -153,6 +158,7 @@ def test_conditions_and_offers_say_nothing_of_the_user(sentence: str) -> None:
         ("It came out in 1995, if I remember correctly.", True, True, False),
         ("It may have been released in 1995.", True, True, False),
         ("It was released around 1995.", True, False, True),
+        ("It is neither a comedy nor a western. It was released in 1995.", True, False, False),
         ("It is not a comedy and was released in 1995.", True, False, False),
         ("I think you will like it. It was released in 1995.", True, False, False),
     ],
@@ -177,6 +183,11 @@ def test_how_it_is_meant(reason: str, polarity: bool, hedged: bool, approximate:
 )
 def test_whom_it_is_said_of(text: str, expected: tuple[str, str | None]) -> None:
     assert expected in [(c.object, c.item_id) for c in claims(text) if c.predicate == "year"]
+
+
+def test_neither_of_two_genres() -> None:
+    found = [c for c in claims("1. Heat - It is neither a comedy nor a western. It isn't a musical.")]
+    assert [(c.object, c.polarity) for c in found] == [("comedy", False), ("western", False), ("musical", False)]
 
 
 def test_remarks_on_all_entries_are_nobody_s() -> None:
