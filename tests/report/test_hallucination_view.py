@@ -121,7 +121,7 @@ def audited(make_run: MakeRun) -> Run:
 
 def test_the_page_begins_with_the_checker(audited: Run) -> None:
     html = render([audited], "html")
-    order = ["Can this checker be believed?", "Made-up titles.", "What it says of items.", "By answer:"]
+    order = ["Can this checker be believed?", "Made-up titles.", "What it says of items.", "Shares of all answers"]
     places = [html.index(part) for part in order]
     assert places == sorted(places)
     ids = re.findall(r' id="([^"]+)"', html)
