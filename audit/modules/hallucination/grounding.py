@@ -16,7 +16,7 @@ from audit.modules.free_text import free_text
 from audit.modules.hallucination import knowledge, rungs
 from audit.modules.hallucination.claim_outcomes import ClaimOutcomes, ClaimReader, claim_outcomes
 from audit.modules.hallucination.grounding_arms import ARMS, ArmName, GroundingArm, arms_of
-from audit.modules.hallucination.grounding_findings import Asked, GroundingFindings
+from audit.modules.hallucination.grounding_findings import Asked, Doubts, GroundingFindings
 from audit.modules.hallucination.item_outcomes import item_outcomes
 from audit.types import Case
 
@@ -34,6 +34,8 @@ class Grounding:
         arms: which of `retrieved`, `oracle`, `placebo`, `poisoned`; `retrieved` must be among them.
         wording: said behind the instruction where there are documents; empty to say nothing.
         queries: made from the catalogue's facts, per kind, to measure the search itself; 0 for none.
+        checked: whether the checker is audited for this part too, so that nothing is concluded from where it does not
+            meet its gates.
     """
 
     answers: int = 100
@@ -44,6 +46,7 @@ class Grounding:
     arms: Sequence[str] = ARMS[1:]
     wording: str = WORDING
     queries: int = 200
+    checked: bool = True
     _bases: dict[str, KnowledgeBase] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +63,8 @@ class Grounding:
             raise ValueError("arms: 'retrieved' must be among them, for the others are compared with it")
         if not isinstance(self.wording, str):
             raise ValueError(f"wording: {self.wording!r} must be a text")
+        if not isinstance(self.checked, bool):
+            raise ValueError(f"checked: {self.checked!r} must be true or false")
         knowledge.check(self.knowledge)
         rungs.check(self.rungs)
 
@@ -80,10 +85,11 @@ class Grounding:
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Ask, look titles up, rule on claims, and compare."""
-        return self.conclude(context, ClaimReader.build(context, self.knowledge, self.rungs), examples=examples)
+        reader = ClaimReader.build(context, self.knowledge, self.rungs)
+        return self.conclude(context, reader, self._doubts(context), examples=examples)
 
-    def conclude(self, context: Context, reader: ClaimReader, *, examples: int) -> Output:
-        """As `run`, with what reads claims built already."""
+    def conclude(self, context: Context, reader: ClaimReader, doubts: Doubts, *, examples: int) -> Output:
+        """As `run`, with what reads claims built already, and its audit read."""
         cases = self._cases(context)
         grounder = Grounder(context.dataset.catalog)
         asked: dict[ArmName, Asked] = {}
@@ -93,8 +99,21 @@ class Grounding:
             written = all(case.request.task == "answer" for case in cases)
             claims = claim_outcomes(edited, answers, reader) if written else ClaimOutcomes(())
             asked[name] = Asked(arm, tuple(edited), tuple(item_outcomes(edited, answers, grounder)), claims)
-        findings = GroundingFindings(context, cases, asked, self._base(context), self.k, examples)
+        findings = GroundingFindings(context, cases, asked, self._base(context), self.k, examples, doubts)
         return findings.output(queries=self.queries)
+
+    def _doubts(self, context: Context) -> Doubts:
+        """Why the figures on titles, and those on claims, should not be concluded from."""
+        if not self.checked:
+            return Doubts()
+        from audit.modules.hallucination import checker, gates
+
+        part = checker.Checker(knowledge=self.knowledge, rungs=self.rungs)
+        if lacking := part.lacking(context):
+            reasons = (f"the checker could not be audited: {lacking}",)
+            return Doubts(reasons, reasons)
+        audit = part.audit(context)
+        return Doubts(gates.title_gate(audit), gates.gate(audit))
 
     def _cases(self, context: Context) -> Sequence[Case]:
         written = free_text(context, self.answers, instruction=self.instruction)

@@ -70,6 +70,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Doubts:
+    """What the checker's own audit says against its figures; nothing where it meets its gates, or was not audited."""
+
+    titles: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Measure:
     """Something that is counted per answer.
 
@@ -99,6 +107,7 @@ class GroundingFindings:
         base: what was searched.
         k: documents per request.
         examples: pieces of evidence kept per finding.
+        doubts: why figures should not be concluded from.
     """
 
     context: Context
@@ -107,6 +116,7 @@ class GroundingFindings:
     base: KnowledgeBase
     k: int
     examples: int
+    doubts: Doubts = Doubts()
     _primary: ReportCard = field(init=False)
     _explored: ReportCard = field(init=False)
     _output: Output = field(init=False, default_factory=Output)
@@ -188,7 +198,10 @@ class GroundingFindings:
         direction: Direction = "neither" if measure.sense == "neither" else "higher_is_better"
         was, now = self._lengths[before].mean(), self._lengths[after].mean()
         shorter = measure.sense == "flaw" and interval.estimate > 0 and now < _SHORTER * was
-        unmet = [f"answers hold {now:.1f} items instead of {was:.1f}, so there is less to be wrong"] if shorter else []
+        titles, claims = self.doubts.titles, self.doubts.claims
+        doubts = {"hallucinated": titles, "contradicted": claims, "unverifiable": claims}
+        unmet = [*doubts.get(measure.name.partition("_")[0], ())]
+        unmet += [f"answers hold {now:.1f} items instead of {was:.1f}, so there is less to be wrong"] if shorter else []
         shown = self._shown(before, after) if measure.name == "hallucinated_item_rate" and after == "retrieved" else []
         ids = [case.id for case in self.cases if len(each) == len(self.cases) or case.relevant]
         card.add(
@@ -283,7 +296,7 @@ class GroundingFindings:
             self._explored.add(
                 "rag_uplift", title, stats.paired_rate_difference(b, c, len(planted), self.context.level),
                 n=len(planted), direction="higher_is_better", params={**params, "of": name}, unit="answer",
-                test="mcnemar", p=stats.mcnemar_exact(b, c), note=note, evidence=shown,
+                test="mcnemar", p=stats.mcnemar_exact(b, c), note=note, evidence=shown, unmet=self.doubts.claims,
                 values={self.cases[i].id: float(v) for i, v in zip(planted, each, strict=True)},
             )  # fmt: skip
 

@@ -15,8 +15,10 @@ from audit.findings import Finding
 from audit.knowledge import KnowledgeBase, item_document
 from audit.knowledge.falsehoods import falsifiable, falsified
 from audit.modules.base import Output
+from audit.modules.hallucination.claim_outcomes import ClaimReader
 from audit.modules.hallucination.grounding import Grounding
 from audit.modules.hallucination.grounding_arms import arms_of
+from audit.modules.hallucination.grounding_findings import Doubts
 from audit.target import Input
 from audit.types import Answer, Catalog, Item, Request
 
@@ -70,7 +72,7 @@ def target(answer: Any, *reads: Input) -> Scripted:
 
 
 def run(answer: Any, folder: Path, *reads: Input, users: int = 30, **options: Any) -> Output:
-    part = Grounding(**{"queries": 0, **options})
+    part = Grounding(**{"queries": 0, "checked": False, **options})
     return part.run(a_context(target(answer, *reads), folder, users=users), examples=3)
 
 
@@ -145,6 +147,17 @@ def test_shorter_answers_are_no_uplift_that_is_decided_on(tmp_path: Path) -> Non
 def test_other_channels_reach_the_target_too(channel: Input, tmp_path: Path) -> None:
     output = run(copying, tmp_path, channel, arms=("retrieved",))
     assert uplift(output, "hallucinated_item_rate").estimate == pytest.approx(0.5)
+
+
+def test_a_checker_that_was_not_audited_well_leaves_it_open(tmp_path: Path) -> None:
+    context = a_context(target(copying), tmp_path, users=12)
+    part = Grounding(queries=0, arms=("retrieved",))
+    reader = ClaimReader.build(context)
+    output = part.conclude(context, reader, Doubts(("titles are told badly",), ("claims are",)), examples=0)
+    assert uplift(output, "hallucinated_item_rate").unmet == ("titles are told badly",)
+    assert uplift(output, "contradicted_rate").unmet == ("claims are",)
+    assert uplift(output, "items_per_answer").unmet == ()
+    assert part._doubts(context) == Doubts()  # in this small world it meets its gates
 
 
 def test_values_are_one_per_answer_and_average_to_the_estimate(tmp_path: Path) -> None:
@@ -246,6 +259,7 @@ def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
         ({"arms": "retrieved"}, "arms: 'retrieved' must be a list"),
         ({"arms": ["retreived"]}, "arms: 'retreived' is none"),
         ({"arms": ["oracle"]}, "'retrieved' must be among them"),
+        ({"checked": 1}, "checked: 1 must be true or false"),
         ({"wording": 3}, "wording: 3 must be a text"),
         ({"knowledge": {"documnets": []}}, "knowledge.documnets"),
     ],
