@@ -378,7 +378,8 @@ def _arms(uplift: Sequence[Finding]) -> Table | None:
     measures.sort(key=lambda of: of in LENGTHS)
     lines = tuple((measure(str(of)), tuple(cells.get((of, pair)) for pair in shown)) for of in measures)
     columns = tuple(CONTRASTS[pair] for pair in shown)
-    notes = {title: first.note for title, figures in lines if (first := figures[0]) is not None}
+    # Of a note the first part: the two levels. Lengths are said in every note, and have lines of their own here.
+    notes = {title: first.note.partition("; ")[0] for title, figures in lines if (first := figures[0]) is not None}
     return Table(columns, lines, notes)
 
 

@@ -29,7 +29,9 @@ def section(view: HallucinationView) -> list[str]:
     if checker.kinds:
         kinds = [(md(k.kind), *(cell(k.figures.get(m)) for m in checker.columns), f"{k.n:,}") for k in checker.kinds]
         heads = ["Kind", *map(words.short, checker.columns), "n"]
-        parts.append(fold("By kind of planted error", table(heads, kinds, len(heads) - 1)))
+        parts.append(
+            fold("By kind of planted error, and of changes that are none", table(heads, kinds, len(heads) - 1))
+        )
     if view.items:
         rows = [(md(i.label), _rate(i.low), _rate(i.high), _rate(i.corrected), f"{i.low.n:,}") for i in view.items]
         heads = ["Made-up titles in", "Low bound", "High bound", "Corrected for the checker", "n"]

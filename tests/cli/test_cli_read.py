@@ -42,6 +42,19 @@ def test_show_text_puts_failures_first(finished: Workspace, cli: Cli) -> None:
     assert "Nobody can reach it." in called.out
 
 
+def test_show_opens_one_piece_of_evidence(finished: Workspace, cli: Cli) -> None:
+    run = json.loads(cli("show", "latest", "--format", "json").out)
+    key = next(key for finding in run["findings"] for key in finding["evidence"])
+    called = cli("show", "latest", "--evidence", key)
+    assert called.code == 0
+    assert "Answer" in called.out
+    piece = json.loads(cli("show", "latest", "--evidence", key, "--format", "json").out)
+    assert piece["case"] in called.out
+    wrong = cli("show", "latest", "--evidence", "nothing")
+    assert wrong.code == 2
+    assert "'nothing' is no evidence of this run" in wrong.err
+
+
 @pytest.mark.parametrize("width", ["60", "80", "200"])
 def test_show_fits_the_terminal(finished: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
     monkeypatch.setenv("COLUMNS", width)

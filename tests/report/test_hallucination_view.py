@@ -187,7 +187,7 @@ def test_arms_stand_by_contrast_with_lengths_last_and_off_the_chart() -> None:
     titles = [title for title, _ in view.arms.lines]
     assert titles[0] == "Made-up titles, fewer"
     assert titles[-1] == "Items per answer, change"
-    assert "items per answer 5.00 → 4.80" in view.arms.notes["Made-up titles, fewer"]
+    assert view.arms.notes["Made-up titles, fewer"] == "0.120 → 0.040"
     assert view.uplift is not None
     drawn = [mark.label for _, marks in view.uplift.marks for mark in marks]
     assert "Hits (HR), more" in drawn
