@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -12,7 +13,6 @@ from audit.claims.extract import extract
 from audit.claims.injected import generate
 from audit.claims.ladder import Ladder
 from audit.claims.scoring import CheckerAudit, run_checker
-from audit.claims.structured import StructuredRung
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.hallucination import knowledge as knowledge_option
@@ -33,8 +33,8 @@ class Checker:
 
     Attributes:
         planted: how many answers; half of them are clean.
-        knowledge: as the module's option: `complete` names the columns that list all there is. The user's documents are
-            left out here, for nobody knows what they say of the planted claims.
+        knowledge: as the module's option: `complete` names the columns that list all there is. Of the user's documents
+            only the tables with item ids count here, for nobody knows what a text says of the planted claims.
         rungs: as the module's option; the ladder that is audited is the one that rules on the target's claims.
         noun: what an item is, as the planted sentences call it.
     """
@@ -55,7 +55,8 @@ class Checker:
     def lacking(self, context: Context) -> str | None:
         """The catalogue must have rows to make answers of."""
         try:
-            generate(context.dataset.catalog, seed=context.seed, size=2)
+            catalog = knowledge_option.facts(self.knowledge, context.dataset.catalog).catalog
+            generate(catalog, seed=context.seed, size=2)
         except ValueError as error:
             return str(error).removeprefix("catalog: ")
         return None
@@ -94,15 +95,21 @@ def audited(
         ValueError: the catalogue has too few rows to make answers of (`Checker.lacking`).
         ConfigError: an option cannot be used.
     """
-    catalog = context.dataset.catalog
+    catalog = knowledge_option.facts(knowledge, context.dataset.catalog).catalog
     complete = knowledge_option.complete(knowledge, catalog)
     judged_by = context.info.name if rungs and rungs.get("judge") is not None else ""
-    key = canonical_json([context.seed, planted, noun, sorted(complete), repr(rungs or {}), judged_by])
+    options = [repr(rungs or {}), repr(knowledge or {}), catalog.digest]
+    key = canonical_json([context.seed, planted, noun, sorted(complete), *options, judged_by])
     shelf = _audits.setdefault(context.dataset, {})
     if key not in shelf:
-        benchmark = generate(catalog, seed=context.seed, size=planted, complete=complete, noun=noun)
+        strict = bool((knowledge or {}).get("strict_years", False))
+        benchmark = generate(
+            catalog, seed=context.seed, size=planted, complete=complete, noun=noun, strict_years=strict
+        )
         further = rungs_option.build(rungs, context.dataset, context.info)
-        shelf[key] = run_checker(benchmark, extract, Ladder([StructuredRung(), *further]), conflicts=conflicts)
+        ladder = Ladder([knowledge_option.structured(knowledge), *further])
+        reads = partial(extract, columns=knowledge_option.columns(knowledge))
+        shelf[key] = run_checker(benchmark, reads, ladder, conflicts=conflicts)
     return shelf[key]
 
 

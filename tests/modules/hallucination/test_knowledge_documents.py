@@ -8,6 +8,7 @@ from part_world import a_context
 
 from audit.errors import ConfigError, DataError
 from audit.modules.hallucination import knowledge
+from audit.modules.hallucination.checker import audited
 from audit.modules.hallucination.claims import Claims
 
 PAIRS = {item.id: f"Ann Number{chr(97 + n // 26)}{chr(97 + n % 26)}" for n, item in enumerate(ITEMS)}
@@ -62,6 +63,23 @@ def test_what_was_read_and_left_out_is_said(table, tmp_path):
     assert "1 file of other kinds left out, such as photo.jpg" in note
     assert f"{len(ITEMS)} facts about {len(ITEMS)} items taken from the documents' tables" in note
     assert "1 fact of the documents' tables left out: another value is there already" in note
+
+
+def test_the_checker_is_audited_with_the_facts_and_the_options_that_it_rules_by(table, tmp_path):
+    context = a_context(credited(right=True), tmp_path)
+    plain = audited(context, {"complete": ["genres"]}, planted=60)
+    mine = audited(context, {"documents": [table], "complete": ["director"]}, planted=60)
+    predicates = [
+        {claim.predicate for one in audit.benchmark.answers for claim in one.claims} for audit in (plain, mine)
+    ]
+    assert "creator" not in predicates[0]
+    assert "creator" in predicates[1]
+    strict = audited(context, {"complete": ["genres"], "strict_years": True}, planted=60)
+    near = [
+        r for read in strict.reads for r, p in zip(read.matched, read.answer.claims, strict=True) if p.kind == "year-1"
+    ]
+    assert near
+    assert {ruling.verdict for ruling in near if ruling is not None} == {"contradicted"}
 
 
 def test_mistakes_are_found_before_anything_is_asked(table, tmp_path):
