@@ -53,11 +53,24 @@ def train(
     store: StoreOption = None,
     seed: Annotated[int, typer.Option(min=0)] = SEED,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all, where the training counts steps.")] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(metavar="ε", help="Train with differential privacy at this ε; inf for none.", show_default=False),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(metavar="δ", help="With --epsilon: δ; default 1/(10 units).", show_default=False)
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(metavar="UNIT", help="With --epsilon: whom to hide, user or example.", show_default=False),
+    ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="K=V", help="A further option of the training.")
     ] = None,
 ) -> None:
     """Train a reference recommender, or one that withstands attacks; run it again to go on where it stopped."""
+    promise = {k: v for k, v in (("epsilon", epsilon), ("delta", delta), ("unit", unit)) if v is not None}
+    defense = _private(defense, promise)
     work = trainer(name, defense)
     label = name if defense is None else f"{name} with {defense}"
     offered = inspect.signature(work).parameters
@@ -66,6 +79,12 @@ def train(
         if "steps" not in offered:
             raise ConfigError(f"--steps: the training of {label!r} does not count steps; leave it out")
         options["steps"] = steps
+    for key, value in promise.items():
+        if key in options:
+            raise ConfigError(f"--{key}: is given twice, as --{key} and as --option {key}=…; leave one out")
+        if key not in offered:
+            raise ConfigError(f"--{key}: the training of {label!r} makes no such promise; leave it out")
+        options[key] = value
     folder = out or Path("weights") / (name if defense is None else f"{name}-{defense}")
     if "exchanges" in offered:
         options["exchanges"] = _exchanges(label, pairs, store)
@@ -87,10 +106,25 @@ def train(
     for key, value in metrics.items():
         put(f"{key}: {value:.4g}" if isinstance(value, float) else f"{key}: {value}")
     put(f"saved: {folder}")
-    if defense is not None:
+    if defense is not None and not (promise and _where_it_goes(name)):
         put(f"use it: modules: {{robustness: {{defenses: {{{defense}: {{weights: {folder.resolve()}}}}}}}}}")
     elif place := _where_it_goes(name):
         put(f"use it: target: {{kind: zoo, name: {name}, {place}: {folder.resolve()}}}")
+
+
+def _private(defense: str | None, promise: Mapping[str, object]) -> str | None:
+    """The defense to train: `dp` where a promise of privacy is asked for.
+
+    Raises:
+        ConfigError: it is asked for without an ε, or of another defense.
+    """
+    if not promise:
+        return defense
+    if "epsilon" not in promise and defense != "dp":
+        raise ConfigError(f"--{next(iter(promise))}: belongs to --epsilon; say how much privacy, such as --epsilon 8")
+    if defense not in (None, "dp"):
+        raise ConfigError(f"--epsilon: the defense {defense!r} does not train with differential privacy; leave one out")
+    return "dp"
 
 
 def trainer(name: str, defense: str | None = None) -> Callable[..., Mapping[str, float]]:

@@ -33,6 +33,7 @@ from audit.targets.hf_templates import INSTRUCTIONS, PARAPHRASES, RankMode, Temp
 from audit.targets.language_model import LanguageModel
 from audit.targets.lm import CausalLM
 from audit.targets.packing import Group
+from audit.targets.promised import promised
 from audit.targets.prompts import Piece, join, label
 from audit.targets.sampling import Sampling
 from audit.targets.seq2seq import Seq2SeqLM
@@ -76,7 +77,8 @@ class _Asked:
 class HFTarget(PromptGradients):
     """A local language model, asked through templates.
 
-    A causal model, or an encoder-decoder model such as T5, for which `plain` templates are right.
+    A causal model, or an encoder-decoder model such as T5, for which `plain` templates are right. What the adapter's
+    folder says about its training (`guarantee.json`, `members.json`) is declared, see `audit.guarantee.Promises`.
 
     Args:
         model: folder or hub name of the weights (safetensors, or GGUF with `gguf_file`), or a loaded model.
@@ -148,6 +150,8 @@ class HFTarget(PromptGradients):
         else:
             source = {"gguf_file": gguf_file, "adapter": adapter, "revision": revision, "dtype": dtype}
             self.lm = language_model(weights.load(model, **cast(Any, source)), max_cache_bytes=max_cache_bytes)
+        base = self.lm.identity.partition("+")[0]
+        self.guarantee, self.members = (None, None) if adapter is None else promised(Path(adapter), base)
         self._first_tokens: dict[tuple[tuple[str, ...], str], tuple[int, ...]] = {}
         # Our paraphrases say what our instructions say, and not what somebody else's do.
         wordings = paraphrases or {t: p for t, p in PARAPHRASES.items() if t not in (instructions or {})}

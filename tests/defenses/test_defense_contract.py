@@ -22,7 +22,7 @@ from audit.edits import Zone
 from audit.target import Input, Insight, describe
 from audit.types import Answer, Catalog, Event, Item, Ranked, Request, Task, User
 
-BRING_A_MODEL = {"adversarial-training", "dpo", "paraphrase", "perplexity-filter"}
+BRING_A_MODEL = {"adversarial-training", "dp", "dpo", "paraphrase", "perplexity-filter"}
 """Defenses that cannot be built without a language model or trained weights."""
 
 EVERYTHING = frozenset(Input) - {Input.IMAGES}
