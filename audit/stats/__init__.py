@@ -26,6 +26,18 @@ from audit.stats.discrimination import (
     uauc,
     uauc_interval,
 )
+from audit.stats.epsilon_bounds import (
+    EpsilonBound,
+    Guesses,
+    fair_coin_p,
+    guess,
+    held_out_epsilon,
+    one_run_bound,
+    one_run_epsilon,
+    one_run_p,
+    one_run_test,
+    two_hypothesis_epsilon,
+)
 from audit.stats.equivalence import Equivalence, equivalence
 from audit.stats.fair_prefixes import prefix_alpha, prefix_failure, prefix_minimums
 from audit.stats.groups import (
@@ -49,6 +61,16 @@ from audit.stats.impact import (
 from audit.stats.inequality import gini, gini_rows, gini_unit_values, group_gap, random_lists, reached_unit_values
 from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.label_tests import RunComparison, Spread, compare_runs, exchange_test, spread_of, spread_test
+from audit.stats.membership import (
+    Advantage,
+    TprAtFpr,
+    held_out_advantage,
+    membership_auc,
+    membership_test,
+    placements,
+    resolvable,
+    tpr_at_fpr,
+)
 from audit.stats.misclassification import CheckerSample, CorrectedRate, corrected_rate, rogan_gladen
 from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
 from audit.stats.paired_clusters import linearised, paired_cluster_difference, paired_cluster_permutation
@@ -78,10 +100,13 @@ from audit.stats.unit_values import jackknife_interval, mean_test, mean_tests, u
 __all__ = [
     "FOUR_FIFTHS",
     "PRIOR_STRENGTH",
+    "Advantage",
     "CheckerSample",
     "CorrectedRate",
+    "EpsilonBound",
     "Equivalence",
     "GroupSpread",
+    "Guesses",
     "Interval",
     "Look",
     "NamePairs",
@@ -90,6 +115,7 @@ __all__ = [
     "RunComparison",
     "Spread",
     "Threshold",
+    "TprAtFpr",
     "adjusted_difference",
     "association_interval",
     "association_values",
@@ -110,6 +136,7 @@ __all__ = [
     "equivalence",
     "exchange_test",
     "expected_calibration_error",
+    "fair_coin_p",
     "fisher_exact",
     "four_fifths_false_alarm",
     "gini",
@@ -119,6 +146,9 @@ __all__ = [
     "group_difference_test",
     "group_gap",
     "group_spread_test",
+    "guess",
+    "held_out_advantage",
+    "held_out_epsilon",
     "holm",
     "impact_ratio",
     "informative_prior",
@@ -132,12 +162,18 @@ __all__ = [
     "mean_interval",
     "mean_test",
     "mean_tests",
+    "membership_auc",
+    "membership_test",
     "minimum_detectable_difference",
     "minimum_detectable_group_difference",
     "minimum_detectable_rate_difference",
     "miscalibration",
     "n_per_group_for_ratio",
     "n_to_settle",
+    "one_run_bound",
+    "one_run_epsilon",
+    "one_run_p",
+    "one_run_test",
     "paired_auc_difference",
     "paired_cluster_difference",
     "paired_cluster_permutation",
@@ -146,6 +182,7 @@ __all__ = [
     "paired_rate_difference",
     "paired_uauc_difference",
     "permutations_for",
+    "placements",
     "prefix_alpha",
     "prefix_failure",
     "prefix_minimums",
@@ -156,11 +193,14 @@ __all__ = [
     "relative_drop",
     "required_n_mean",
     "required_n_rate",
+    "resolvable",
     "rogan_gladen",
     "shrunken",
     "spread_of",
     "spread_test",
     "threshold_at_fpr",
+    "tpr_at_fpr",
+    "two_hypothesis_epsilon",
     "uauc",
     "uauc_interval",
     "unit_values",
