@@ -8,7 +8,7 @@ import numpy as np
 
 from audit.claims.claim import Predicate
 from audit.claims.drafts import Draft, Part, Slot, Statement, World, bare_title, pick, wordings
-from audit.claims.injectors import injectors, wish
+from audit.claims.injectors import Injector, injectors, wish
 from audit.claims.planted import Benchmark
 from audit.claims.writer import STYLES, Writer
 from audit.seeds import generator
@@ -63,19 +63,17 @@ def generate(
     answers = []
     for number in range(size):
         # Each kind, and no error, in each style.
-        style = STYLES[(number // 2) % len(STYLES)] if number % 2 == 0 else STYLES[(number // 2 // len(usable)) % 3]
-        kind = "" if number % 2 == 0 else usable[(number // 2) % len(usable)]
-        for _ in range(_TRIES):
-            draft = _clean(world, rng)
-            if not kind.startswith("constraint"):
-                _with_wish(world, draft, rng)
-            if not kind or kinds[kind](world, draft, rng):
-                draft.kind = kind
-                break
-            draft.kind = ""
-        if kind and not draft.kind:
-            skipped.setdefault(kind, "too few rows of this catalogue offer a place for it")
-        answers.append(Writer(world, rng).write(draft, style, number))
+        style = (
+            STYLES[(number // 2) % len(STYLES)] if number % 2 == 0 else STYLES[(number // 2 // max(1, len(usable))) % 3]
+        )
+        draft = _clean(world, rng) if number % 2 == 0 else None
+        while draft is None and usable:
+            kind = usable[(number // 2) % len(usable)]
+            draft = _with_error(world, rng, kind, kinds[kind])
+            if draft is None:
+                usable.remove(kind)
+                skipped[kind] = "too few rows of this catalogue offer a place for it"
+        answers.append(Writer(world, rng).write(draft or _clean(world, rng), style, number))
     return Benchmark(tuple(answers), world.knowledge(), frozenset(complete), part, skipped)
 
 
@@ -91,8 +89,8 @@ def _lacking(world: World, kind: str) -> str:
     return ""
 
 
-def _clean(world: World, rng: np.random.Generator) -> Draft:
-    """A draft in which everything is true."""
+def _clean(world: World, rng: np.random.Generator, *, wishes: bool = True) -> Draft:
+    """A draft in which everything is true; a sixth of them holds a wish that is met."""
     chosen = [world.open[i] for i in rng.choice(len(world.open), RECOMMENDED + HISTORY, replace=False)]
     draft = Draft(chosen[RECOMMENDED:], [Slot(item, bare_title(item.title)) for item in chosen[:RECOMMENDED]])
     for slot, item in zip(draft.slots, chosen, strict=False):
@@ -107,14 +105,19 @@ def _clean(world: World, rng: np.random.Generator) -> Draft:
             )
     if rng.random() < 0.5:
         draft.past = [Statement("in_history", bare_title(pick(rng, draft.history).title), "supported")]
-    return draft
-
-
-def _with_wish(world: World, draft: Draft, rng: np.random.Generator) -> Draft:
-    """A sixth of what is not about wishes holds one that is met."""
-    if "year" in world.columns and rng.random() < 1 / 6:
+    if wishes and "year" in world.columns and rng.random() < 1 / 6:
         wish(world, draft, rng, least=1, most=25)
     return draft
+
+
+def _with_error(world: World, rng: np.random.Generator, kind: str, inject: Injector) -> Draft | None:
+    """A draft with one error; None where no draft of this catalogue offers a place for it."""
+    for _ in range(_TRIES):
+        draft = _clean(world, rng, wishes=not kind.startswith("constraint"))
+        if inject(world, draft, rng):
+            draft.kind = kind
+            return draft
+    return None
 
 
 def _predicate(name: str) -> Predicate:

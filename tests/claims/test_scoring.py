@@ -11,6 +11,7 @@ from test_injected import a_catalog
 from audit.claims import Claim, Ruling
 from audit.claims.injected import generate
 from audit.claims.scoring import MISSED, VERDICTS, run_checker
+from audit.types import Catalog, Item
 
 BENCHMARK = generate(a_catalog(), seed=11, size=200, complete=("genres",))
 PLANTED = {answer.text: answer for answer in BENCHMARK.answers}
@@ -146,3 +147,27 @@ def test_a_softened_error_must_be_known_to_be_softened():
 def test_the_time_is_for_a_thousand_claims():
     one = audit()
     assert one.seconds_per_thousand == pytest.approx(1000 * one.seconds / one.planted)
+
+
+def test_the_shipped_checker_reads_books_by_their_authors():
+    from audit.claims.conflicts import conflicts as clashes
+    from audit.claims.extract import extract as shipped
+    from audit.claims.ladder import Ladder
+
+    books = Catalog(
+        Item(item.id, item.title.rpartition(" (")[0], attributes={
+            "year": item.attributes["year"], "genres": item.attributes["genres"],
+            "authors": (str(item.attributes["director"]),),
+        })
+        for item in a_catalog().values()
+    )  # fmt: skip
+    one = run_checker(
+        generate(books, seed=2, size=300, complete=("genres", "authors"), noun="book"),
+        shipped, Ladder(), conflicts=clashes,
+    )  # fmt: skip
+    kinds = [read for read in one.reads if read.answer.kind == "creator"]
+    assert any("book was written by" in read.answer.text for read in one.reads)
+    assert any('"author": "' in read.answer.text for read in one.reads)
+    assert len(kinds) >= 5
+    assert all(read.caught for read in kinds)
+    assert not any(read.alarms for read in one.reads if not read.answer.kind)

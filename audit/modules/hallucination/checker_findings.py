@@ -18,8 +18,10 @@ from audit.stats import Interval
 from audit.text import clip
 
 MADE_UP = ("merged-title", "sequel", "subtitle")
-NO_ERROR = ("year-1", "typo", "alias", "hidden-fact", "outside-fact")
+NO_ERROR = ("typo", "alias", "hidden-fact", "outside-fact")
 """Kinds of changes that are no error, or none that anybody could know of: nothing may be held against them."""
+PERHAPS = ("year-1", "genre", "creator")
+"""Kinds that are errors by convention: where years are taken strictly, where a column lists all there is."""
 EASY = "planted errors are easier to find than natural ones, and no person has labelled natural answers"
 
 _CAUGHT = "Planted errors of this kind that the checker finds"
@@ -132,7 +134,7 @@ class _Desk:
             rows = self.audit.rows(kind)
             reads = [read for read in self.audit.reads if read.answer.kind == kind]
             params: dict[str, Param] = {"kind": kind}
-            if kind in NO_ERROR or (kind in ("genre", "creator") and not self._is_error(kind)):
+            if kind in NO_ERROR or (kind in PERHAPS and not self._is_error(kind)):
                 held = np.array([int(read.accused) for read in reads])
                 passed = sum(read.caught is True for read in reads)
                 left = len(reads) - passed - int(held.sum())
@@ -149,7 +151,7 @@ class _Desk:
             if kind == "consumed":
                 continue
             # What was caught, and whatever else was held against the same answers.
-            scores = gates.invented(self.audit, "decided", rows) if kind in MADE_UP else self._claims(rows)
+            scores = gates.invented(self.audit, "low", rows) if kind in MADE_UP else self._claims(rows)
             true, false = int(scores.true.sum()), int(scores.false.sum())
             counts = f"{true} right and {false} wrong in {len(reads)} answers with one such error"
             what = "made up" if kind in MADE_UP else "contradicted"
@@ -175,9 +177,9 @@ class _Desk:
                 self._add("checker_confusion", title, _rate(hits, trials), trials, params, note, direction=direction)
 
     def _is_error(self, kind: str) -> bool:
-        """Whether a value that the row lacks is an error here: only where the column lists all there is."""
+        """Whether this change is an error with these options."""
         claims = (c for read in self.audit.reads for c in read.answer.claims if c.kind == kind)
-        return any(claim.truth == "contradicted" for claim in claims)
+        return any(claim.truth == "contradicted" and not claim.tolerated for claim in claims)
 
     def _place(self, kind: str) -> int:
         """In the order in which they were planted."""

@@ -217,3 +217,16 @@ def test_the_clean_twin_is_not_accused(ml100k):
     titles = [item.title for item in ml100k.catalog.items_in_order]
     low, high = read(titles, ml100k.catalog)
     assert low.sum() == high.sum() == 0
+
+
+def test_a_year_off_by_one_is_an_error_only_where_years_are_strict(real):
+    from audit.claims.extract import extract
+    from audit.claims.injected import generate
+    from audit.claims.ladder import Ladder
+    from audit.claims.structured import StructuredRung
+    from audit.modules.hallucination.checker_findings import conclude
+
+    strict = generate(real.dataset.catalog, seed=7, size=120, strict_years=True)
+    one = run_checker(strict, extract, Ladder([StructuredRung(strict_years=True)]))
+    found = by_params(conclude(real, one, examples=0).findings, "checker_recall", kind="year-1")
+    assert found.estimate == 1.0
