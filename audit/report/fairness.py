@@ -132,7 +132,7 @@ def fairness_view(findings: Iterable[Finding]) -> FairnessView | None:
         return None
     made = (_refused(measured), _stated(measured), _hinted(measured), *_genres(measured), _exposure(measured))
     charts = [c for c in made if c]
-    return FairnessView(tuple(charts), tuple(_groups(ours)), tuple(_selections(measured)), tuple(_moved(measured)))
+    return FairnessView(tuple(charts), tuple(_groups(ours)), tuple(_selections(measured)), tuple(moved_by(measured)))
 
 
 def _effect(finding: Finding, label: str) -> Mark | None:
@@ -335,7 +335,8 @@ def _selections(findings: Sequence[Finding]) -> list[Selection]:
     return found
 
 
-def _moved(findings: Sequence[Finding]) -> list[Moved]:
+def moved_by(findings: Sequence[Finding]) -> list[Moved]:
+    """What each mitigation changed of these findings of one module, which are measured without it and behind it."""
     by_id = {f.id: f for f in findings}
     changes: dict[str, list[Finding]] = {}
     for f in findings:

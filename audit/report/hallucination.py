@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audit.findings import Finding, Param, Verdict
-from audit.report.fairness import Chart, Mark
+from audit.report.fairness import Chart, Mark, Moved, moved_by
 from audit.report.hallucination_words import CONTRASTS, LENGTHS, TASKS, contrast, measure, part_of
 from audit.text import count
 
@@ -176,14 +176,16 @@ class HallucinationView:
     arms: Table | None
     uplift: Chart | None
     retrieval: tuple[Finding, ...]
+    moved: tuple[Moved, ...]
 
 
 def hallucination_view(findings: Iterable[Finding]) -> HallucinationView | None:
     """Arrange the findings about hallucination; None where nothing was measured."""
     measured = [f for f in findings if f.module == "hallucination" and f.estimate is not None]
-    measured = [f for f in measured if f.metric != "mitigation_change"]
     if not measured:
         return None
+    moved = tuple(moved_by(measured))
+    measured = [f for f in measured if f.metric != "mitigation_change"]
     uplift = [f for f in measured if f.metric == "rag_uplift"]
     items = [f for f in measured if part_of(f) == "items"]
     claims = [f for f in measured if part_of(f) == "claims"]
@@ -198,6 +200,7 @@ def hallucination_view(findings: Iterable[Finding]) -> HallucinationView | None:
         arms=_arms(uplift),
         uplift=_uplift(uplift),
         retrieval=tuple(f for f in measured if f.metric in ("retrieval_recall", "retrieval_mrr")),
+        moved=moved,
     )
 
 

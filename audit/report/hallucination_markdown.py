@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.findings import Finding
 from audit.report import claims, words
 from audit.report.hallucination import HallucinationView, Table
-from audit.report.markdown_parts import badge, cell, fold, table
+from audit.report.markdown_parts import badge, cell, fold, mitigations, table
 from audit.text import interval, number, percent
 from audit.text import markdown as md
 
@@ -64,7 +64,7 @@ def section(view: HallucinationView) -> list[str]:
     if view.retrieval:
         found = [(md(f.title), cell(f), f"{f.n:,}") for f in view.retrieval]
         parts.append(table(["The retriever by itself", "Value", "n"], found, 2))
-    return parts
+    return [*parts, *mitigations(view.moved)]
 
 
 def _side_by_side(shown: Table) -> str:

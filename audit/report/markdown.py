@@ -16,7 +16,7 @@ from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect
 from audit.report.fairness import FairnessView
-from audit.report.markdown_parts import badge, cell, fenced, fold, table
+from audit.report.markdown_parts import badge, cell, fenced, fold, mitigations, table
 from audit.report.summary import headline, summary, users_to_settle
 from audit.report.view import ModuleView, Row, RunView
 from audit.text import clip, count, interval, number, threshold, visible
@@ -240,17 +240,7 @@ def fairness(view: FairnessView) -> list[str]:
             for s in view.selections
         ]
         parts += ["**Who is selected.** Not legal advice.", table(heads, lines, 3)]
-    for moved in view.moved:
-        changed = [
-            (md(before.title), badge(before.verdict), cell(after), md(after.note)) for before, after in moved.held
-        ]
-        title = f"**Behind {md(moved.defense)}** (what fails or is open without it, and what passes and surely changed)"
-        rest = f"{count(len(moved.others), 'other quantity', 'other quantities')} changed beyond doubt."
-        nothing = "Nothing that is held to a limit could be compared."
-        heads = ["Quantity", "Without it", "Change", "Before and behind it"]
-        parts += [title, table(heads, changed) if changed else nothing]
-        parts += [rest] if moved.others else []
-    return parts
+    return [*parts, *mitigations(view.moved)]
 
 
 def defenses(view: DefenseView) -> list[str]:

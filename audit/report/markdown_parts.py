@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from audit.findings import Finding, Verdict
 from audit.report import words
-from audit.text import interval, number
+from audit.report.fairness import Moved
+from audit.text import count, interval, number
+from audit.text import markdown as md
 
 
 def badge(verdict: Verdict | None) -> str:
@@ -42,3 +44,19 @@ def fenced(text: str, language: str = "") -> str:
 def cell(finding: Finding | None) -> str:
     """Estimate and interval, or a dot where nothing was measured."""
     return "·" if finding is None else f"{number(finding.estimate)} {interval(finding.ci)}"
+
+
+def mitigations(moves: Sequence[Moved]) -> list[str]:
+    """What each mitigation changes of what fails or is open without it."""
+    parts = []
+    for moved in moves:
+        changed = [
+            (md(before.title), badge(before.verdict), cell(after), md(after.note)) for before, after in moved.held
+        ]
+        title = f"**Behind {md(moved.defense)}** (what fails or is open without it, and what passes and surely changed)"
+        rest = f"{count(len(moved.others), 'other quantity', 'other quantities')} changed beyond doubt."
+        nothing = "Nothing that is held to a limit could be compared."
+        heads = ["Quantity", "Without it", "Change", "Before and behind it"]
+        parts += [title, table(heads, changed) if changed else nothing]
+        parts += [rest] if moved.others else []
+    return parts

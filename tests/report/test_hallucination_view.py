@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from made_up_world import ANSWER, ASKED, SHOWN, arms, checker, claims, found, items
@@ -223,3 +224,15 @@ def test_the_summary_holds_retrieval_against_the_placebo_and_against_saying_less
     skipped = not_applicable("hallucination", "rag_uplift", "t", "the target reads no passages", {"part": "grounding"})
     assert grounded([skipped]) == "Not tested: the target reads no passages."
     assert grounded([]) == ""
+
+
+def test_what_a_mitigation_moves_stands_beside_what_failed(make_run: MakeRun) -> None:
+    low = next(f for f in items("answer", 0.3, 0.4) if f.metric == "hallucinated_item_rate")
+    failed = replace(low, verdict="fail", threshold=0.05)
+    params: dict[str, Any] = {"defense": "grounding", "finding": low.id, "of": low.metric}
+    change = found("mitigation_change", 0.25, params, p=0.001, p_adjusted=0.002, note="0.300 → 0.050")
+    view = seen([failed, change])
+    assert [(m.defense, len(m.held)) for m in view.moved] == [("grounding", 1)]
+    run = make_run([low, change])
+    assert "Behind grounding" in render([run], "html")
+    assert "**Behind grounding**" in render([run], "md")
