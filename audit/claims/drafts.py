@@ -22,6 +22,7 @@ _YEAR_BEHIND = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*$")
 _BRACKET_BEHIND = re.compile(r"\s*\(([^()]*)\)\s*$")
 _BLANKS = frozenset({"unknown", "(no genres listed)", "n/a", "none", "other"})
 """Values that say that there is none."""
+_NUMERALS = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "two": "2", "three": "3"}
 _ARTICLE = re.compile(r"^(the|a|an)\s+(?=\w)", re.IGNORECASE)
 
 
@@ -186,9 +187,13 @@ def second_title(title: str) -> str:
 
 
 def key(title: str) -> str:
-    """What decides here whether two titles are one: letters and digits. Not the matcher's normal form, on purpose."""
+    """What decides here whether two titles are one: letters and digits. Not the matcher's normal form, on purpose.
+
+    A number at the end is one number, however it is written: "Evil Dead 2" is no invention where there is an II.
+    """
     bare = _ARTICLE.sub("", bare_title(title).casefold().strip())
-    return " ".join("".join(c if c.isalnum() else " " for c in bare).split())
+    words = "".join(c if c.isalnum() else " " for c in bare).split()
+    return " ".join([*words[:-1], _NUMERALS.get(words[-1], words[-1])]) if words else ""
 
 
 def pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:  # noqa: ANN401 - of whatever is offered

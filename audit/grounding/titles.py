@@ -32,6 +32,7 @@ _EDITION_WORDS = frozenset(
     "cut edition version remastered restored uncut extended unrated special anniversary original remake "
     "film movie series miniseries season volume vol part episode chapter book novel album soundtrack".split()
 )
+_COUNTED = re.compile(r"(?:vol|volume|pt|part|no|nr|ep|episode|season|series|s|v|book|ch|chapter|disc|cd)\d+[a-z]?")
 _ROMAN = re.compile(r"(?=[xvi])(?P<tens>x{0,3})(?P<units>ix|iv|v?i{0,3})")
 _ROMAN_UNITS = {"": 0, "i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
 _NUMBER_WORDS = {
@@ -91,7 +92,7 @@ def _normalise(title: str) -> NormalisedTitle:
             aliases += [_reduce(name) for name in re.split(r"\s/\s|;", note[found.end() :])]
             continue
         remarks.append(note)
-        if numbers(" ".join(split_words(note))):
+        if numbers(" ".join(word for word in split_words(note) if not _is_spelled_with_digits(word))):
             continue  # "(Vol. 2)" tells items apart, so the title without it is another title
         shorter.append(_reduce(body))
         if not _EDITION_WORDS.intersection(split_words(note)) and len(note) > 3:
@@ -106,6 +107,11 @@ def _normalise(title: str) -> NormalisedTitle:
         aliases=tuple(dict.fromkeys(a for a in aliases if a and a != text)),
         shorter=tuple(dict.fromkeys(s for s in shorter if s and s != text)),
     )
+
+
+def _is_spelled_with_digits(word: str) -> bool:
+    """Whether a word merely holds a digit, as `Se7en` and `ID4` do, and `Vol2` does not: it counts nothing."""
+    return word[0].isalpha() and any(c.isdigit() for c in word) and _COUNTED.fullmatch(word) is None
 
 
 def fold(text: str) -> str:

@@ -72,6 +72,10 @@ def test_aliases_inside_the_title(title: str, aliases: tuple[str, ...]) -> None:
 def test_a_remark_may_be_left_out_but_not_a_number() -> None:
     assert normalise("Blade Runner (Director's Cut)").shorter == ("blade runner",)
     assert normalise("Kill Bill (Vol. 2)").shorter == ()
+    assert normalise("Kill Bill (Vol2)").shorter == ()
+    assert normalise("Seven (Se7en) (1995)").shorter == ("seven",)
+    assert normalise("Seven (Se7en) (1995)").aliases == ("se7en",)
+    assert normalise("Independence Day (ID4) (1996)").shorter == ("independence day",)
     assert normalise("M*A*S*H").shorter == ("mash",)
 
 
