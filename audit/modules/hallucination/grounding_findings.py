@@ -203,11 +203,13 @@ class GroundingFindings:
         unmet = [*doubts.get(measure.name.partition("_")[0], ())]
         unmet += [f"answers hold {now:.1f} items instead of {was:.1f}, so there is less to be wrong"] if shorter else []
         shown = self._shown(before, after) if measure.name == "hallucinated_item_rate" and after == "retrieved" else []
-        ids = [case.id for case in self.cases if len(each) == len(self.cases) or case.relevant]
+        ids = [case.id for case in self.cases]
         card.add(
             "rag_uplift", title, interval, n=len(each), direction=direction, params=params, unit="answer",
             test=test, p=p, mde=mde_of(each), note=self._noted(measure, before, after, was, now),
-            unmet=unmet, evidence=shown, values=dict(zip(ids, each.tolist(), strict=True)),
+            unmet=unmet, evidence=shown,
+            # Of the others none: behind a mitigation each would be one more test that all share the error of.
+            values=dict(zip(ids, each.tolist(), strict=True)) if primary else None,
         )  # fmt: skip
 
     def _too_little(self, measure: Measure, before: ArmName, after: ArmName) -> str:
@@ -297,7 +299,8 @@ class GroundingFindings:
                 "rag_uplift", title, stats.paired_rate_difference(b, c, len(planted), self.context.level),
                 n=len(planted), direction="higher_is_better", params={**params, "of": name}, unit="answer",
                 test="mcnemar", p=stats.mcnemar_exact(b, c), note=note, evidence=shown, unmet=self.doubts.claims,
-                values={self.cases[i].id: float(v) for i, v in zip(planted, each, strict=True)},
+                values={self.cases[i].id: float(v) for i, v in zip(planted, each, strict=True)}
+                if name == "false_fact_rate" else None,
             )  # fmt: skip
 
     def _states(self, answer: CheckedAnswer, falsehood: Falsehood | None) -> tuple[float, float]:
@@ -352,7 +355,6 @@ class GroundingFindings:
                 "retrieval_recall", title, stats.wilson(sum(hits), len(hits), self.context.level), n=len(hits),
                 direction="higher_is_better", params=params, unit="answer",
                 note="what the user chose next is hard to foresee; the other figures ask for facts that the base holds",
-                values={self.cases[i].id: float(hit) for i, hit in zip(known, hits, strict=True)},
             )  # fmt: skip
         else:
             card.skip("retrieval_recall", title, "of no request it is known what the user chose next", **params)

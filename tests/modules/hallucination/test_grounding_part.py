@@ -163,7 +163,10 @@ def test_a_checker_that_was_not_audited_well_leaves_it_open(tmp_path: Path) -> N
 def test_values_are_one_per_answer_and_average_to_the_estimate(tmp_path: Path) -> None:
     output = run(copying, tmp_path)
     by_id = {f.id: f for f in output.findings}
-    assert output.values
+    assert [by_id[name].params["of"] for name in output.values] == [
+        "hallucinated_item_rate", "hallucinated_answer_rate", "contradicted_rate", "unverifiable_rate",
+        "false_fact_rate",
+    ]  # fmt: skip
     for name, values in output.values.items():
         assert sum(values.values()) / len(values) == pytest.approx(by_id[name].estimate)
 
