@@ -135,6 +135,9 @@ def section(finding: Finding) -> tuple[str, str, str]:
     title, hint = place.title if place else "Hallucination", _HINTS.get(part, "")
     if finding.metric in COMPARISON:
         return "made:claims:3", "As other tools count", "To compare with, not to decide on."
+    if finding.metric == "claims_per_answer":
+        # On a scale of its own, which would flatten the shares beside it.
+        return "made:claims:4", "How much it says", "Whoever says less is wrong less often."
     if part == "checker" and p.get("kind"):
         return "made:checker:1", f"{title}: by kind of error", hint
     if part == "checker" and p.get("truth"):

@@ -39,6 +39,12 @@ def test_findings_that_do_not_name_their_part_are_read_with_it() -> None:
     assert title.endswith(": lists")
 
 
+def test_a_count_does_not_flatten_the_shares() -> None:
+    shares = section(Finding("hallucination", "supported_rate", "t", {"part": "claims"}))
+    length = section(Finding("hallucination", "claims_per_answer", "t", {"part": "claims"}))
+    assert shares[0] != length[0]
+
+
 def test_groups_stand_in_the_order_of_reading() -> None:
     keys = ["made:claims:0", "made:items:rank", "made:checker:1", "made:checker:0", "made:grounding:0", "made:claims:3"]
     ordered = sorted(keys, key=hallucination_words.place)
