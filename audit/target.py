@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -153,6 +154,46 @@ class GivesLogprobs(Protocol):
 
     def logprobs(self, requests: Sequence[Request], continuations: Sequence[str]) -> Sequence[Sequence[float]]:
         """Log-probability of each token of each continuation, given its request's prompt, in nats."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class TokenMoments:
+    """How likely each token of a continuation is, against everything that could have stood there.
+
+    Attributes:
+        logprobs: (n) log-probability in nats of each token.
+        means: (n) mean log-probability of a token drawn from the model at that place: its negative entropy.
+        stds: (n) standard deviation of the same.
+    """
+
+    logprobs: npt.NDArray[np.float64]
+    means: npt.NDArray[np.float64]
+    stds: npt.NDArray[np.float64]
+
+
+@runtime_checkable
+class GivesTokenMoments(Protocol):
+    """A target that says how sharp its prediction was at each token of a given answer (`Insight.LOGPROBS`)."""
+
+    def token_moments(self, requests: Sequence[Request], continuations: Sequence[str]) -> Sequence[TokenMoments]:
+        """Of each continuation, given its request's prompt."""
+        ...
+
+
+@runtime_checkable
+class Adapted(Protocol):
+    """A target whose training lies in an adapter on a base model."""
+
+    def with_adapter(self, adapter: Path | None) -> Recommender | None:
+        """The same target with another adapter, or with none; it stays as it is itself.
+
+        Args:
+            adapter: folder; None for the base model as it was before the training.
+
+        Returns:
+            None where the target has no adapter, or cannot be built again.
+        """
         ...
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from audit.errors import ConfigError, TargetError
-from audit.target import Input, Insight, Rendered, TargetInfo
+from audit.target import Input, Insight, Rendered, TargetInfo, TokenMoments
 from audit.targets import weights
 from audit.targets.gradients import PromptGradients
 from audit.targets.hf_templates import INSTRUCTIONS, PARAPHRASES, RankMode, TemplateSource, choose
@@ -132,6 +132,7 @@ class HFTarget(PromptGradients):
         max_cache_bytes: int | None = None,
         name: str | None = None,
     ) -> None:
+        self._given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         _check_options(tasks, rank_mode, likelihood, answers, max_new_tokens, batch_size)
         self._templates = choose(tasks, rank_mode, templates or {})
         by_task: dict[Task, _Mode] = {"rank": _RANK_MODES[rank_mode], "score": "yes-no", "answer": "text"}
@@ -226,6 +227,19 @@ class HFTarget(PromptGradients):
             raise TargetError(f"{self.info.name}: a request has no prompt; it does: {', '.join(self.info.tasks)}")
         scores = self.lm.score_continuations(prompts, [[c] for c in self.lm.encode(continuations)])
         return [list(score.tokens) for (score,) in scores]
+
+    def token_moments(self, requests: Sequence[Request], continuations: Sequence[str]) -> list[TokenMoments]:
+        """As `logprobs`, with the mean and spread over the vocabulary; see `audit.target.GivesTokenMoments`."""
+        prompts = [asked.prompts[0] for asked in self._encode(requests)]
+        if not all(prompts):
+            raise TargetError(f"{self.info.name}: a request has no prompt; it does: {', '.join(self.info.tasks)}")
+        return self.lm.token_moments(prompts, self.lm.encode(continuations))
+
+    def with_adapter(self, adapter: Path | None) -> HFTarget | None:
+        """The same target with another adapter or none, loaded anew; see `audit.target.Adapted`."""
+        if self._given["adapter"] is None or isinstance(self._given["model"], LanguageModel):
+            return None
+        return HFTarget(**cast(Any, self._given | {"adapter": adapter}))
 
     def recommend(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer each request; one that cannot be asked (no candidates, too long) has the outcome `error`."""

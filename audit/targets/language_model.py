@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from audit.errors import TargetError
+from audit.target import TokenMoments
 from audit.targets.packing import Tokens
 from audit.targets.weights import Loaded, Model, first_line
 
@@ -139,6 +140,30 @@ class LanguageModel(ABC):
         self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
     ) -> list[list[ContinuationScore]]:
         """Log-probabilities of several answers to each prompt; an empty answer scores 0."""
+
+    @abstractmethod
+    def told_logits(self, prompt: Tokens, told: Tokens) -> torch.Tensor:
+        """Logits at the place of each token of a given answer, float32 (tokens, vocabulary)."""
+
+    def token_moments(self, prompts: Sequence[Tokens], told: Sequence[Tokens]) -> list[TokenMoments]:
+        """How likely each token of one answer to each prompt is, against the whole vocabulary at its place."""
+        import numpy as np
+        import torch
+
+        found = []
+        for prompt, answer in zip(prompts, told, strict=True):
+            if not answer:
+                found.append(TokenMoments(np.zeros(0), np.zeros(0), np.zeros(0)))
+                continue
+            with torch.inference_mode():
+                logprobs = self.told_logits(prompt, answer).double().log_softmax(-1)
+            # A token that cannot stand there counts nothing, and 0 · -inf is not a number.
+            chances, known = logprobs.exp(), logprobs.clamp(min=-1e4)
+            means = (chances * known).sum(-1)
+            spread = (chances * (known - means[:, None]) ** 2).sum(-1).sqrt()
+            of_tokens = known[range(len(answer)), list(answer)]
+            found.append(TokenMoments(of_tokens.cpu().numpy(), means.cpu().numpy(), spread.cpu().numpy()))
+        return found
 
     @abstractmethod
     def generate(

@@ -126,8 +126,12 @@ class CausalLM(LanguageModel):
         logits: torch.Tensor = self._base(input_ids=ids, use_cache=False).logits[0].float()
         return logits
 
+    def told_logits(self, prompt: Tokens, told: Tokens) -> torch.Tensor:
+        """See `LanguageModel.told_logits`; in a plain pass."""
+        return self._plain_logits([*prompt, *told[:-1]])[len(prompt) - 1 :]
+
     def _plain_logprobs(self, prompt: Tokens, told: Tokens) -> list[float]:
         if not told:
             return []
-        logprobs = self._plain_logits([*prompt, *told[:-1]])[len(prompt) - 1 :].log_softmax(-1)
+        logprobs = self.told_logits(prompt, told).log_softmax(-1)
         return [float(x) for x in logprobs[range(len(told)), list(told)].tolist()]

@@ -50,6 +50,15 @@ class Seq2SeqLM(LanguageModel):
         """See `LanguageModel.score_continuations`; each prompt is encoded once."""
         return self.engine.score_continuations([self._input(p) for p in prompts], continuations)
 
+    def told_logits(self, prompt: Tokens, told: Tokens) -> torch.Tensor:
+        """See `LanguageModel.told_logits`; in a plain pass."""
+        import torch
+
+        device = self._base.device
+        asked, answer = (torch.tensor([list(ids)], device=device) for ids in (self._input(prompt), told))
+        logits: torch.Tensor = self._base(input_ids=asked, labels=answer, use_cache=False).logits[0].float()
+        return logits
+
     def generate(
         self,
         prompts: Sequence[Tokens],
