@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -29,6 +30,7 @@ WORDING = (
 )
 LATEST = 10
 """Events of a history that are searched with: the latest ones that were liked."""
+_YEAR = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*\Z")
 _DEEPEST = 5_000
 """Passages looked through for those that may be shown; more would only cost time."""
 
@@ -52,9 +54,9 @@ def query_of(request: Request) -> str:
 
 def _searched(event: Event) -> str:
     item = event.item
-    # A year is the same word in every title of that year, and says nothing about taste.
+    # A year is the same word in every row of that year, and says little about taste.
     facts = [value_in_words(value) for name, value in item.attributes.items() if not isinstance(value, int | float)]
-    return " ".join([item.title, *(fact for fact in facts if fact)])
+    return " ".join([_YEAR.sub("", item.title), *(fact for fact in facts if fact)])
 
 
 def retrieved(kb: KnowledgeBase, requests: Sequence[Request], k: int = 5) -> list[tuple[Document, ...]]:

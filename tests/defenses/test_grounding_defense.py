@@ -11,6 +11,7 @@ from helpers import Scripted
 from world import make_world
 
 from audit.errors import ConfigError
+from audit.knowledge.prompting import query_of
 from audit.target import Input
 from audit.types import Answer, Catalog, Event, Item, Ranked, Request, User
 from defenses.grounding import Grounding
@@ -45,6 +46,13 @@ def test_passages_are_about_what_may_suit_and_was_not_had() -> None:
         assert "Horror" in passage.text
         assert passage.id.removeprefix("item:") not in had
     assert seen.instruction.startswith("Recommend films. Use the numbered passages.")
+
+
+def test_a_search_is_for_what_was_liked_and_not_for_its_year() -> None:
+    liked, other = Item("a", "Iron Forest (1995)", attributes={"genres": ("Western",), "year": 1995}), HORROR[0]
+    events = (Event(other, 1.0), Event(liked, 5.0))
+    assert query_of(Request(User("u", events, note=" something calm "))) == "something calm Iron Forest Western"
+    assert query_of(Request(User("u"))) == ""
 
 
 def test_the_note_is_searched_for_first() -> None:
