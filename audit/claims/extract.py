@@ -22,8 +22,10 @@ from audit.claims.subjects import Subjects, Title, masked, titles_of
 from audit.grounding import GroundedList, Grounder, normalise
 from audit.types import Request
 
-_YEAR_BEHIND = re.compile(r"[\"”’'»\s]{0,6}[(\[](?P<year>(?:18|19|20)\d\d)(?=[^()\[\]\n]{0,60}[)\]])")
-_YEAR_NEXT = re.compile(r"\s?[:,\u2013\u2014-]\s?(?P<year>(?:18|19|20)\d\d)(?=\s?(?:[,;.|\n]|$))")
+_YEAR_BEHIND = re.compile(
+    r"[\"”’'»\s]{0,6}[(\[](?:[^()\[\]\n]{0,40}?[,;]\s?)?(?P<year>(?:18|19|20)\d\d)(?=[^()\[\]\n]{0,60}[)\]])"
+)
+_YEAR_NEXT = re.compile(r"\s?[:,\u2013\u2014-]\s?(?P<year>(?:18|19|20)\d\d)(?=\s?(?:[,;.|\n]|$)|\s[-\u2013\u2014]\s)")
 """A year that follows the title of an entry without brackets: `Heat, 1995`."""
 _SEVERAL = re.compile(r"\b(?:they|these|those|both|all (?:of (?:them|these)|three|four|five)|each)\b", re.IGNORECASE)
 
@@ -204,6 +206,8 @@ class _Reading:
             return
         if not is_asserted(masked, sentence, found.said) or is_of_others(masked, sentence, found.start):
             return
+        if found.predicate == "genre" and is_of_others(masked, sentence, found.object_start):
+            return  # "a must for fans of horror"
         subject = given or self._subjects.of(sentence, found.said, aside, self._running)
         if subject is None:
             return
@@ -218,7 +222,8 @@ class _Reading:
             found = _YEAR_NEXT.match(self._page, title.end)
         if found:
             start, end = found.span("year")
-            said = Found("year", title.start, end + 1, start, end, rank=-1)
+            closed = end + (self._page[end : end + 1] in (")", "]"))
+            said = Found("year", title.start, closed, start, end, rank=-1)
             self._take(said, title, sentence, Modality(polarity=True, hedged=False, approximate=False))
 
     def _labelled(self, fact: Found, sentence: tuple[int, int], title: Title, label: str = "") -> None:
@@ -230,13 +235,16 @@ class _Reading:
         self, found: Found, subject: Title | None, sentence: tuple[int, int], meant: Modality, words: str = ""
     ) -> None:
         said = plain(self._page[slice(*found.object)])
+        start = found.start
+        while start < found.object_start and not self._page[start].isalnum():
+            start += 1
         if any(c.isalnum() for c in said):
             claim = Claim(
                 found.predicate,
                 said,
                 "" if subject is None else subject.title,
                 None if subject is None else subject.item_id,
-                self._whole.raw(found.start),
+                self._whole.raw(start),
                 self._whole.raw(found.end),
                 words or plain(self._page[slice(*sentence)]),
                 meant.polarity,

@@ -50,6 +50,13 @@ _OTHERS = re.compile(
 _PERSON = re.compile(
     r"\b(?:who|whose \w+)(?:['’]s| has| had| also| once| later| just| previously){0,2}\s$", re.IGNORECASE
 )
+_RELATED = re.compile(
+    r"\b(?:(?:its|his|her|their|whose)\s(?:\w+\s)?|(?:the|an?|another)\s(?:\w+\s)?)"
+    r"(?:sequel|prequel|remake|follow-?up|successor|predecessor|spin-?off|soundtrack|score|theme song|adaptation"
+    r"|film version|TV series|source novel|original (?:film|novel|book))"
+    r"s?\b(?!\s(?:to|of)\b)(?:(?!\b(?:it|this|the (?:film|movie|book))\b)[^;]){0,60}$",
+    re.IGNORECASE,
+)
 _CONDITION = re.compile(r"\b(?:if|whether|unless|in case|had it|imagine|suppose)\b", re.IGNORECASE)
 _MOOD = re.compile(r"\bif you(?:['’]re| are)(?: \w+)? (?:in the mood|looking|after|craving|searching)\b", re.IGNORECASE)
 _TRAILING = re.compile(
@@ -111,6 +118,8 @@ def is_asserted(page: str, sentence: tuple[int, int], said: tuple[int, int]) -> 
 
 
 def is_of_others(page: str, sentence: tuple[int, int], at: int) -> bool:
-    """Whether what begins at `at` is said of a taste, other items or a person: “fans of”, “unlike most”, “who won”."""
+    """Whether what begins at `at` is said of a taste, other items or a person: “fans of”, “its sequel”, “who won”."""
     begin = max(sentence[0], at - 90)
-    return _OTHERS.search(page, begin, at) is not None or _PERSON.search(page, begin, at) is not None
+    if _OTHERS.search(page, begin, at) is not None or _PERSON.search(page, begin, at) is not None:
+        return True
+    return _RELATED.search(page, begin, at) is not None

@@ -23,8 +23,8 @@ _PAST = re.compile(
     re.IGNORECASE,
 )
 _NEVER = re.compile(
-    r"\byou (?:haven['’]t|have not|didn['’]t|did not|never)\s(?:yet\s)?(?P<did>like|liked|love|loved|enjoy"
-    r"|enjoyed|watch|watched|seen|see|read|played|play)\s",
+    r"\byou (?:haven['’]t|have not|didn['’]t|did not|never)\s(?:yet\s)?(?P<did>watch|watched|seen|see|read|played"
+    r"|play|heard|tried)\s",
     re.IGNORECASE,
 )
 _NOW = re.compile(
@@ -83,6 +83,7 @@ _STOP = re.compile(
 _QUOTED = re.compile(r"[\"“«'‘]([^\"“”«»\n]{1,120}?)[\"”»'’](?!\w)")
 _YEAR_AT_END = re.compile(r"\s?[(\[](?:18|19|20)\d\d[)\]]$")
 _TASTE_VERB = re.compile(r"\b(?:lik|lov|enjoy|appreciat|ador|watched)", re.IGNORECASE)
+_HAD = re.compile(r"watch|seen|saw|read|played|viewed|own|bought|finished", re.IGNORECASE)
 _TASTE = re.compile(r"[^\n,.;:!?()\[\]\u2014]{3,80}")
 _TASTE_END = re.compile(
     r"\s(?:and|so|because|but|this|which|with|you|I|it|here|as|since|then|we|these|\u2013|-)\s|\s[-\u2013\u2014]",
@@ -114,6 +115,8 @@ def personal(
             if trigger is not _YOURS and _UNSURE.search(text, max(0, found.start() - 30), found.start()):
                 continue
             begin, behind = at + found.start(), at + found.end()
+            if trigger is _PAST and found["not"] and not _HAD.search(found["did"]):
+                continue  # whoever did not like it may have had it
             meant = trigger is not _NEVER and not (trigger is _PAST and found["not"])
             objects = reader.titles(behind, guess=trigger in (_PAST, _NEVER))
             if not objects and (such := _SUCH_AS.match(page, behind, sentence[1])):

@@ -33,9 +33,13 @@ _HEAD = re.compile(
 )
 _CLOSING = re.compile(r"(?=[^\"“”\n(]{0,80}[^\W_][^\"“”\n(]{0,80}[\"”])[^\"“”\n]{1,80}(?<![\s.,;!?])")
 _SEQUEL = re.compile(
-    r"\s(?:[2-9]|1\d|II|III|IV|VI{0,3}|Part (?:\d|Two|Three|II))\b(?![-.,]?\d|\s(?:hours?|minutes?|stars?|times)\b)"
+    r"\s(?:[2-9]|1\d|II|III|IV|VI{0,3}|Part (?:\d|Two|Three|II))\b"
+    r"(?![-.,]?\d|\s(?:hours?|minutes?|stars?|times)\b|\s?/|\sout of\b)"
 )
-_YEAR_AT_END = re.compile(r"\s?[(\[](?:18|19|20)\d\d[)\]]\s?$")
+_YEAR_AT_END = re.compile(r"\s?[(\[](?:18|19|20)\d\d(?:[,;][^()\[\]\n]{0,60})?[)\]]\s?$")
+_NUMBERED = re.compile(r"[ \t>#]{0,8}\d{1,3}[.)]\s?[\"“]?")
+_MAX_AGAIN = 50
+"""Titles of one word that are looked for again."""
 _CREDIT = re.compile(
     r"\b(?:by|starring|stars|featuring|features|director|author|writer|actor|actress)\s$", re.IGNORECASE
 )
@@ -46,7 +50,10 @@ _NO_TITLE = re.compile(
     r"|Director|Author|Genre|Year"
     r"|In|With|Based|Set|For|But|And|So|Or|At|On|First|Next|Finally|Also)\b",
 )
-_LEADING = re.compile(r"(?:(?:In|With|For|And|But|Also|Next|Finally|First|Then|My|The (?:film|movie|book))\s)+")
+_LEADING = re.compile(
+    r"(?:(?:In|With|For|And|But|Also|Next|Finally|First|Then|While|Although|Though|When|Since|Because|My"
+    r"|The (?:film|movie|book))\s)+"
+)
 _ASIDE = re.compile(
     r"(?:\b(?:unlike|like|than|fans? of|lovers? of|similar to|akin to|reminiscent of|compared (?:to|with)"
     r"|alongside|vein (?:of|as)"
@@ -112,14 +119,24 @@ def titles_of(page: Page, listed: GroundedList, mentions: Iterable[Mention], mat
         for entry, match in zip(listed.entries, listed.matches, strict=True)
         if entry.end > entry.start
     ]
-    found.sort(key=lambda title: title.start)
+    found = sorted((title for title in found if title.title), key=lambda title: title.start)
     mentioned = [replace(m, start=page.seen(m.start), end=page.seen(m.end)) for m in mentions]
     found = _joined(found, (_whole(text, m) for m in mentioned if not _is_name(text, m)))
     if listed.style != "json":
         found = _joined(found, _heads(text, matcher, bare=listed.style not in _SLOTTED))
     if listed.style not in _SLOTTED:
+        found = _joined(found, _again(text, found))
         found = _joined(found, _guessed(text))
     return found
+
+
+def _again(page: str, titles: Sequence[Title]) -> Iterable[Title]:
+    """Known titles of common words where they are named again without a mark: “While Heat is a drama, …”."""
+    once = {t.title: t.item_id for t in titles if t.item_id and " " not in t.title and t.title[:1].isupper()}
+    names = [name for name in once if not _NO_TITLE.match(name)][:_MAX_AGAIN]
+    if names:
+        for found in re.finditer(rf"(?<![\w'’-])(?:{'|'.join(map(re.escape, names))})(?![\w-])(?!\s{_UP})", page):
+            yield Title(*found.span(), found[0], once[found[0]])
 
 
 def _entry(text: str, start: int, end: int, written: str, item_id: str | None) -> Title:
@@ -150,7 +167,8 @@ def _whole(page: str, mention: Mention) -> Title:
         return Title(start, quote.end(), plain(page[start : quote.end()]), None)
     if number := _SEQUEL.match(page, end):
         return Title(start, number.end(), plain(page[start : number.end()]), None)
-    return Title(start, end, mention.title, mention.match.item_id)
+    opens = _NUMBERED.fullmatch(page, page.rfind("\n", 0, start) + 1, start) is not None
+    return Title(start, end, mention.title, mention.match.item_id, listed=opens)
 
 
 def _joined(titles: list[Title], more: Iterable[Title]) -> list[Title]:

@@ -83,7 +83,9 @@ def parse_list(text: str, known: Known | None = None) -> ParsedList:
     lines = list(lines_of(page))
     if (listed := _marked_lines(page, lines, knows)) is not None:
         return listed
-    for style, entries in (("table", table(page, lines, knows)), ("lines", bare_lines(page, lines, knows))):
+    # "Director: …" below a title is no title.
+    bare = [x for x in lines if not _ATTRIBUTE.match(page, x.start, x.end) or knows(clean(page[x.start : x.end]))]
+    for style, entries in (("table", table(page, lines, knows)), ("lines", bare_lines(page, bare, knows))):
         if entries:
             return _parsed(entries, "table" if style == "table" else "lines")
     entries = quoted(visible, knows)
@@ -131,7 +133,9 @@ def _about_the_future(page: str, slots: list[Line]) -> list[Line]:
     for slot in slots:
         if slot.heading not in past:
             heading = page[slot.heading : slot.heading + 200].partition("\n")[0]
-            past[slot.heading] = bool(_PAST.search(heading)) and not FUTURE.search(heading)
+            # "Why: you liked Toy Story." is the reason of the entry above, no heading.
+            reason = heading.rstrip("*_ \t\r").endswith((".", "!")) and not heading.startswith("#")
+            past[slot.heading] = not reason and bool(_PAST.search(heading)) and not FUTURE.search(heading)
     return [slot for slot in slots if not past[slot.heading]] or slots
 
 

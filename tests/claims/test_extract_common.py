@@ -96,6 +96,10 @@ def test_what_is_said_of_an_entry(reason: str, predicate: str, objects: list[str
     [
         "A must-see. Gripping from start to finish!",
         "Was it released in 1994?",
+        "A must for fans of science fiction.",
+        "Its sequel came out in 1986 and was directed by James Cameron.",
+        "Its soundtrack won a Grammy.",
+        "The star, who won an Oscar, is great.",
         "Set in 1912, during the war, it shows a family and a crime.",
         "Fans of horror films will love it.",
         "If you like comedy films, skip this.",
@@ -139,6 +143,7 @@ def test_what_is_said_of_the_user(sentence: str, predicate: str, objects: list[s
     [
         "If you liked Alien, you'll love this.",
         "You might like Alien.",
+        "You did not like Alien.",
         "You will enjoy Fargo.",
         "Have you seen Alien?",
         "I think you like it.",
@@ -175,6 +180,8 @@ def test_how_it_is_meant(reason: str, polarity: bool, hedged: bool, approximate:
         ('Try "Heat". Unlike Alien, which was released in 1979, it is slow.', ("1979", "alien")),
         ('You might also like "Fargo". It came out in 1996.', ("1996", "fargo")),
         ("If Lucy Fell was released in 1996.", ("1996", "lucy")),
+        ('"Heat" is good. While Heat was released in 1995, Fargo is newer.', ("1995", "heat")),
+        ("1. Heat - Its sequel was a flop, but it was released in 1995.", ("1995", "heat")),
         ('1. Heat - "The Insider" was released in 1999.', ("1999", None)),
         ('Try "Heat". I also recommend "Heat 2". It came out in 2030.', ("2030", None)),
         ("I recommend Alien. I recommend The Lost Voyage of Zog. It was released in 1987.", ("1987", None)),

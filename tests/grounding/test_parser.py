@@ -17,6 +17,9 @@ _KNOWS = Matcher(Catalog(Item(key, title) for key, title in TITLES.items()), ALI
     ("text", "style", "titles"),
     [
         ('["Heat", "Aliens"]', "json", ["Heat", "Aliens"]),
+        # A reason that speaks of the past is no heading over the next entry.
+        ("1. Heat\nWhy: You liked Up, and this is near.\n2. Aliens\nWhy: It is loud.", "numbered", ["Heat", "Aliens"]),
+        ("Title: Heat\nDirector: Michael Mann\nYear: 1995\n\nTitle: Aliens\nYear: 1986", "lines", ["Heat", "Aliens"]),
         ('Sure!\n```json\n{"recommendations": [{"title": "Heat", "year": 1995}]}\n```\nEnjoy.', "json", ["Heat"]),
         ('[{"title": "Heat"}, {"title": "Aliens"}, {"title": "Sev', "json", ["Heat", "Aliens"]),
         ('["Heat", "Aliens", "Sev', "json", ["Heat", "Aliens"]),
