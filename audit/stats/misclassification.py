@@ -108,9 +108,10 @@ def corrected_rate(
     corrected rate is computed from each pair of draws; its interval is the bias-corrected and accelerated one for
     several samples (Davison & Hinkley 1997, section 5.3.2), with the influence of every unit in closed form. Percentile
     intervals missed a true rate of .1 in 5.8% of simulations with 100 answers, and too high ones more often than too
-    low ones. A rate that is clipped has percentile intervals: its influences say nothing. A sample in which all
-    trials agree (a checker without an error) would show no variation; there each draw comes from Jeffreys' posterior of
-    a rate with as many trials as there are units, so that an error not seen is not taken for one that cannot happen.
+    low ones. A rate that is clipped has percentile intervals: its influences say nothing. A sample in which all units
+    have the same rate (a checker without an error) would show no variation; there each draw comes from Jeffreys'
+    posterior of a rate with as many trials as there are units, so that an error not seen is not taken for one that
+    cannot happen.
 
     The correction holds as far as the checker errs in the audited answers as it did in its own sample. Planted errors
     are easier to find than natural ones, so a corrected rate is still likely to be too low rather than too high.
@@ -208,7 +209,7 @@ def _rate(hits: Floats, trials: Floats, rng: np.random.Generator, level: float, 
 def _drawn(hits: Floats, trials: Floats, rng: np.random.Generator, resamples: int) -> Floats:
     """Rates of resamples of whole units, shape (resamples,)."""
     hits, trials = hits[trials > 0], trials[trials > 0]
-    if hits.sum() in (0.0, trials.sum()):
+    if _constant(hits, trials):
         return _unseen(hits, trials, rng, resamples)
     return _ratios(_weights(len(trials), rng, resamples), hits, trials)
 
@@ -219,16 +220,21 @@ def _drawn_together(checker: CheckerSample, rng: np.random.Generator, resamples:
     weights = _weights(int(uses.sum()), rng, resamples)
     first, second = (
         _unseen(hits[trials > 0], trials[trials > 0], rng, resamples)
-        if hits.sum() in (0.0, trials.sum())
+        if _constant(hits[trials > 0], trials[trials > 0])
         else _ratios(weights, hits[uses], trials[uses])
         for hits, trials in pairs
     )
     return first, second
 
 
+def _constant(hits: Floats, trials: Floats) -> bool:
+    """Whether all units have the same rate, so that drawing units would show no variation."""
+    return bool(np.ptp(hits / trials) < 1e-12)
+
+
 def _unseen(hits: Floats, trials: Floats, rng: np.random.Generator, resamples: int) -> Floats:
-    units, all_hit = len(trials), bool(hits.sum() > 0)
-    drawn: Floats = rng.beta(0.5 + units * all_hit, 0.5 + units * (not all_hit), size=resamples)
+    units, rate = len(trials), float(hits.sum() / trials.sum())
+    drawn: Floats = rng.beta(0.5 + units * rate, 0.5 + units * (1.0 - rate), size=resamples)
     return drawn
 
 

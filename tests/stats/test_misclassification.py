@@ -73,6 +73,14 @@ def test_a_flawless_checker_is_not_taken_as_certain():
     assert found.corrected.high > 0.02
 
 
+def test_answers_of_one_rate_are_not_taken_as_certain():
+    found = corrected_rate([1] * 20, [5] * 20, sample((30, 30), (60, 60)), rng=np.random.default_rng(0))
+    assert found.corrected is not None
+    assert found.corrected.estimate == pytest.approx(0.2)
+    assert found.corrected.low < 0.1
+    assert found.corrected.high > 0.3
+
+
 def test_counts_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="found: every unit"):
         CheckerSample.of([1], [2], [0], [0])
