@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, float], None]
 """Called after each step with (step, steps, mean loss of its units); the loss is private."""
 
+COMPANY = 0.05
+"""Largest relative change of a unit's gradient by its company that rounding may explain."""
+
 
 class Source(Protocol):
     """Where gradients come from."""
@@ -74,7 +77,8 @@ def run(
         TargetError: the checkpoint is of other settings, or the weights did not move.
     """
     parameters = source.parameters
-    check_step(noise=terms.noise, clip=terms.clip, expected=float(terms.batch))
+    check_step(noise=terms.noise, clip=terms.clip, expected=float(terms.batch), make=PrivateSteps)
+    check_company(source, range(min(terms.units, 4)))
     steps = PrivateSteps(
         list(parameters.values()), noise=terms.noise, clip=terms.clip, expected=float(terms.batch), secret=secret
     )
@@ -93,6 +97,34 @@ def run(
     if done < terms.steps and all(bool((before[name] == p).all()) for name, p in parameters.items()):
         raise TargetError("dp: the training moved no weight; the adapter is not connected to the loss")
     return history
+
+
+def check_company(source: Source, units: Sequence[int]) -> None:
+    """Compare the gradient of each of some units alone with its gradient among the others.
+
+    Where they differ (a loss that is the mean over all tokens of a batch, batch normalisation), clipping a gradient
+    bounds nobody's influence. Nothing is learnt from it, and nothing shown but that they differ.
+
+    Raises:
+        TargetError: they differ.
+    """
+    import torch
+
+    together: list[list[torch.Tensor]] = [[] for _ in source.parameters]
+    for part, _ in source.gradients(units):
+        for kept, gradient in zip(together, part, strict=True):
+            kept.append(gradient.float())
+    among = [torch.cat(kept) for kept in together]
+    for n, unit in enumerate(units):
+        ((alone, _),) = source.gradients([unit])
+        size = float(sum(g.float().square().sum() for g in alone)) ** 0.5
+        gap = float(sum((g[0].float() - other[n]).square().sum() for g, other in zip(alone, among, strict=True))) ** 0.5
+        # A model in bfloat16 rounds each sum at three digits, and the sums of a batch run in another order.
+        if gap > COMPANY * max(size, 1e-12):
+            raise TargetError(
+                f"dp: the gradient of one unit changes by {gap / max(size, 1e-12):.2g} of its length with who else is "
+                "in the batch, so clipping bounds nobody's influence; take the loss per sequence, then the sum"
+            )
 
 
 def _parts(source: Source, units: Sequence[int], losses: list[float]) -> Iterable[Gradients]:

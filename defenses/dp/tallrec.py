@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,14 @@ import numpy as np
 
 from audit.data.splits import WindowGroup, windows
 from audit.errors import ConfigError
-from audit.guarantee import CARD, Guarantee, Members, Unit
+from audit.guarantee import Unit
 from audit.targets.packing import Group
 from audit.targets.zoo import tallrec_training
 from audit.targets.zoo.adapter import Adapter, writing
-from defenses.dp import loop
+from defenses.dp import loop, release
 from defenses.dp.optimizer import Gradients
-from defenses.dp.secret import Secret, forget
+from defenses.dp.release import conclude
+from defenses.dp.secret import Secret
 from defenses.dp.terms import Terms
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from audit.data.dataset import Dataset
     from audit.targets.lm import CausalLM
 
-WEIGHTS = "adapter_model.safetensors"
 OUTSIDE = ("the catalogue with its titles", "the time at which the training part ends, which all events decide")
 
 
@@ -153,7 +153,7 @@ def train(
         loop.refuse_finished(out)
         secret = secret or Secret.kept(out)
         everyone = latest(dataset, rows=rows, history=recipe.history)
-        who = _members(everyone, secret, share, members, canaries or {})
+        who = release.members(list(everyone), secret=secret, share=share, given=members, canaries=canaries or {})
         groups = [everyone[user] for user in everyone if user in who.inside] + list(extra_users)
         if unit == "example":
             groups = [single for group in groups for single in singles(group)]
@@ -187,36 +187,18 @@ def train(
             checkpoint_every=checkpoint_every,
         )
         source.adapter.export(out)
-        void = ["the secret of noise and sampling is known"] if secret.known else []
-        card = terms.card(
-            terms.steps,
-            trainable=sum(p.numel() for p in source.parameters.values()),
-            parameters=sum(p.numel() for p in source.lm.model.parameters()),
+        metrics = conclude(
+            out,
+            terms,
+            model=source.lm.model,
+            parameters=source.parameters,
+            plan=plan,
+            secret=secret,
             base=base.identity,
-            weights=hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
+            seconds=time.monotonic() - started,
             outside=OUTSIDE,
-            void=void,
         )
-        card.write(out)
-        metrics = summary(card, time.monotonic() - started)
-        report = json.dumps({"plan": plan, "guarantee": CARD, "metrics": metrics}, indent=2, default=str) + "\n"
-        (out / "training.json").write_text(report, encoding="utf-8")
-        loop.clear(out)
-        forget(out)
     return metrics | {"loss": float(np.mean(history[-5:]))}
-
-
-def summary(card: Guarantee, seconds: float) -> dict[str, Any]:
-    """The numbers of a training that its command prints."""
-    return {
-        "epsilon": card.epsilon,
-        **{f"epsilon_{name}": value for name, value in card.epsilon_by.items()},
-        "delta": card.delta,
-        "noise": card.noise_multiplier,
-        "units": card.units,
-        "steps": card.steps,
-        "seconds": round(seconds),
-    }
 
 
 class Users:
@@ -315,25 +297,6 @@ def singles(group: WindowGroup) -> list[WindowGroup]:
     ]
 
 
-def _members(
-    everyone: Mapping[str, WindowGroup], secret: Secret, share: float, path: str | None, canaries: Mapping[str, Any]
-) -> Members:
-    if path is None:
-        inside, outside = secret.split(list(everyone), share)
-        return Members(frozenset(inside), frozenset(outside), canaries)
-    read = Members.read(Path(path))
-    if read is None:
-        raise ConfigError(
-            f"dp.members: {path!r} is no members.json and no folder with one; leave it out for a new split"
-        )
-    if unknown := len((read.inside | read.outside) - set(everyone)):
-        raise ConfigError(
-            f"dp.members: {unknown} users of {path!r} have no event in the training part of this dataset; train on the "
-            "dataset that the split was made for"
-        )
-    return Members(read.inside, read.outside, canaries)
-
-
 def _digest(groups: Sequence[WindowGroup]) -> str:
     told = [[g.user, [e.item.id for e in g.history], [t.id for t in g.targets], g.labels] for g in groups]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
@@ -345,6 +308,3 @@ def _smollm2() -> CausalLM:
     from audit.targets.zoo import smollm2
 
     return CausalLM.of(weights.load(smollm2.folder()))
-
-
-Training = Callable[..., Mapping[str, Any]]
