@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from audit.errors import ConfigError
@@ -102,26 +103,13 @@ def calibrate(
         raise ConfigError(f"dp.steps: {steps!r} must be at least 1")
     if math.isinf(epsilon):
         return 0.0
-    from opacus.accountants.utils import get_noise_multiplier
-
     try:
-        with _no_advice():
-            found: float = get_noise_multiplier(
-                target_epsilon=epsilon,
-                target_delta=delta,
-                sample_rate=Account(0.0, rate, steps).rate,
-                steps=steps,
-                accountant=accountant,
-                # The search ends within an absolute distance, which a small target would swallow.
-                epsilon_tolerance=min(tolerance, epsilon / 100),
-                **({"eps_error": min(0.01, epsilon / 100)} if accountant == "prv" else {}),
-            )
+        return _calibrated(epsilon, delta, Account(0.0, rate, steps), accountant, tolerance)
     except ValueError as error:
         raise ConfigError(
             f"dp.epsilon: {epsilon!r} cannot be kept over {steps} steps at rate {rate:.3g} ({error}); train fewer "
             "steps, or ask for a larger ε"
         ) from None
-    return found
 
 
 def group_privacy(epsilon: float, delta: float, size: int) -> tuple[float, float]:
@@ -167,6 +155,27 @@ def _no_advice() -> Iterator[None]:
         yield
 
 
+# Seconds each, and asked again by every sitting and every card of a comparison.
+@cache
+def _calibrated(epsilon: float, delta: float, run: Account, accountant: Accountant, tolerance: float) -> float:
+    from opacus.accountants.utils import get_noise_multiplier
+
+    # The search ends within an absolute distance, which a small target would swallow.
+    exact = {"eps_error": min(0.01, epsilon / 100)} if accountant == "prv" else {}
+    with _no_advice():
+        found: float = get_noise_multiplier(
+            target_epsilon=epsilon,
+            target_delta=delta,
+            sample_rate=run.rate,
+            steps=run.steps,
+            accountant=accountant,
+            epsilon_tolerance=min(tolerance, epsilon / 100),
+            **exact,
+        )
+    return found
+
+
+@cache
 def _epsilon(noise: float, rate: float, steps: int, delta: float, accountant: Accountant) -> float:
     from opacus.accountants import create_accountant
 

@@ -75,9 +75,15 @@ class PrivateSteps:
         self.private.zero_grad(set_to_none=True)
 
     def _give(self, part: Gradients) -> None:
+        import torch
+
+        # A gradient that is not finite cannot be clipped; its unit has no influence on this step. To stop, or to
+        # let it spoil the weights, would show that the unit was there.
+        sound = torch.stack([g.detach().flatten(1).isfinite().all(1) for g in part]).all(0)
         for parameter, gradient in zip(self.parameters, part, strict=True):
             carrier: Any = parameter
-            carrier.grad_sample = gradient.detach().to(parameter.dtype)
+            kept = gradient.detach().to(parameter.dtype)
+            carrier.grad_sample = kept if bool(sound.all()) else kept.clone().masked_fill_(_shaped(~sound, kept), 0.0)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Moments of the optimizer, by name and number of the parameter; empty before the first step."""
@@ -142,6 +148,10 @@ def check_step(*, noise: float, clip: float, expected: float, make: type[Private
                     f"dp: the noise of {said} has {found:.3g} times the standard deviation that the accountant "
                     "counts on"
                 )
+
+
+def _shaped(units: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return units.reshape(-1, *[1] * (like.dim() - 1))
 
 
 def _gradient(parameter: torch.Tensor) -> np.ndarray:

@@ -63,6 +63,14 @@ def test_a_batch_of_nobody_is_a_step_with_noise() -> None:
     np.testing.assert_allclose(gradient_of([given(0)]).numpy(), noise, rtol=1e-5)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_has_no_influence(bad: float) -> None:
+    gradients = given(5)
+    without = [torch.cat([g[:2], g[3:]]) for g in gradients]
+    gradients[1][2, 4] = bad
+    torch.testing.assert_close(gradient_of([gradients]), gradient_of([without]), rtol=1e-5, atol=1e-6)
+
+
 def test_steps_differ_in_their_noise_and_secrets_too() -> None:
     assert not torch.allclose(gradient_of([], step=1), gradient_of([], step=2))
     assert not np.allclose(Secret.of(1).rng("noise", 0).random(4), Secret.of(2).rng("noise", 0).random(4))
