@@ -334,7 +334,7 @@ def _canary(where: str, row: object, inserted: bool) -> Canary:
     id_, times, secret, history = (row.get(name) for name in ("id", "times", "secret", "history"))
     if not isinstance(id_, str) or not id_:
         raise DataError(f"{where}.id: must be a user id, as a string")
-    if not _whole(times) or times < 1:
+    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
         raise DataError(f"{where}.times: {times!r} must be a whole number of at least 1")
     if not isinstance(secret, str) or not (history is None or _strings(history)):
         raise DataError(f"{where}: the secret must be a string, and the history a list of item ids")
