@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def train(
     checkpoint_every: int = 5,
     progress: loop.Progress | None = None,
     secret: Secret | None = None,
+    planted: Mapping[str, Sequence[Row]] | None = None,
     canaries: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train an adapter with (ε, δ)-differential privacy; it, its card and its members are written to `out`.
@@ -84,6 +86,7 @@ def train(
         checkpoint_every: steps between checkpoints.
         progress: called after each step with (step, steps, loss); the loss is private.
         secret: a known one, for tests: there is no guarantee then.
+        planted: further units, whatever the coin says: canaries, see `audit.data.canaries.canary_texts`.
         canaries: what was planted, for `members.json`.
 
     Returns:
@@ -102,8 +105,11 @@ def train(
         loop.refuse_finished(out)
         secret = secret or Secret.kept(out)
         kept = {user: list(theirs)[-rows:] for user, theirs in users.items() if theirs}
-        who = members(list(kept), secret=secret, share=share, given=split, canaries=canaries or {})
+        who = members(list(kept), secret=secret, share=share, given=split)
+        if canaries is not None:
+            who = replace(who, canaries=canaries)
         units = [theirs for user, theirs in kept.items() if user in who.inside]
+        units += [list(theirs)[-rows:] for theirs in (planted or {}).values() if theirs]
         if unit == "example":
             units = [[row] for theirs in units for row in theirs]
         terms = Terms.settle(

@@ -21,17 +21,15 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 
 
-def members(
-    everyone: Sequence[str], *, secret: Secret, share: float, given: str | None, canaries: Mapping[str, Any]
-) -> Members:
-    """Who is trained on and who is left out: by coins of this training, or as another training had it.
+def members(everyone: Sequence[str], *, secret: Secret, share: float, given: str | None) -> Members:
+    """Who is trained on and who is left out: by coins of this training, or as another had it, with its canaries.
 
     Raises:
         ConfigError: `given` is no list of members, or one of other people.
     """
     if given is None:
         inside, outside = secret.split(everyone, share)
-        return Members(frozenset(inside), frozenset(outside), canaries)
+        return Members(frozenset(inside), frozenset(outside))
     read = Members.read(Path(given))
     if read is None:
         raise ConfigError(
@@ -42,7 +40,7 @@ def members(
             f"dp.members: {unknown} users of {given!r} have nothing to train on in this dataset; train on the dataset "
             "that the split was made for"
         )
-    return Members(read.inside, read.outside, canaries)
+    return read
 
 
 def conclude(

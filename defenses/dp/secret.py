@@ -72,7 +72,7 @@ class Secret:
             raise TargetError(f"{path}: is not the secret of a training; remove the folder and start anew")
         return cls(key)
 
-    def rng(self, use: Literal["sample", "noise", "split", "check"], step: int) -> np.random.Generator:
+    def rng(self, use: Literal["sample", "noise", "split", "canaries"], step: int) -> np.random.Generator:
         """The generator of one use in one step."""
         digest = hashlib.sha256(f"{self.key} {use} {step}".encode()).digest()
         return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))

@@ -16,13 +16,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit.data.canaries import Canaries, canary_users, plan_canaries
 from audit.data.splits import WindowGroup, windows
 from audit.errors import ConfigError
 from audit.guarantee import Unit
@@ -96,8 +97,8 @@ def train(
     recipe: Recipe | None = None,
     base: CausalLM | None = None,
     secret: Secret | None = None,
+    canaries: int = 0,
     extra_users: Sequence[WindowGroup] = (),
-    canaries: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train the adapter with (ε, δ)-differential privacy and write it, its card and its members to `out`.
 
@@ -128,8 +129,9 @@ def train(
         recipe: other hyper-parameters.
         base: the model to adapt, which is changed; None loads SmolLM2.
         secret: a known one, for tests: there is no guarantee then. None draws one from the operating system.
-        extra_users: further users, each a unit, that are trained on whatever the coin says: planted ones.
-        canaries: what was planted, for `members.json`.
+        canaries: invented users with a secret, about half of whom are planted, see `audit.data.canaries`; 0 plants
+            those of `members`, if there are any.
+        extra_users: further users, each a unit, that are trained on whatever the coin says.
 
     Returns:
         What was promised and done: `epsilon`, `epsilon_prv`, `epsilon_rdp`, `delta`, `noise`, `units`, `steps`,
@@ -153,8 +155,14 @@ def train(
         loop.refuse_finished(out)
         secret = secret or Secret.kept(out)
         everyone = latest(dataset, rows=rows, history=recipe.history)
-        who = release.members(list(everyone), secret=secret, share=share, given=members, canaries=canaries or {})
-        groups = [everyone[user] for user in everyone if user in who.inside] + list(extra_users)
+        who = release.members(list(everyone), secret=secret, share=share, given=members)
+        planted: list[WindowGroup] = []
+        if canaries:
+            drawn = plan_canaries(dataset, secret.rng("canaries", 0), count=canaries, history=recipe.history)
+            who = replace(who, canaries=drawn.to_dict())
+        if who.canaries:
+            planted = canary_users(Canaries.from_dict(who.canaries), dataset)
+        groups = [everyone[user] for user in everyone if user in who.inside] + planted + list(extra_users)
         if unit == "example":
             groups = [single for group in groups for single in singles(group)]
         terms = Terms.settle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from world import make_world
 
 from audit.cli import train as command
+from audit.data.canaries import Canaries, plan_canaries
 from audit.data.dataset import Dataset
 from audit.data.splits import windows
 from audit.defense import Defense, Trains
@@ -91,7 +93,7 @@ def test_a_training_promises_and_says_who_was_in_it(crowd: Dataset, trained: Pat
 
 def test_workers_change_nothing_and_planted_users_are_units(crowd: Dataset, tmp_path: Path) -> None:
     extra = list(tallrec.latest(crowd, rows=2, history=5).values())[:2]
-    given = {**COMMON, "secret": Secret.of(1), "extra_users": extra, "canaries": {"inside": {"x": 1}}}
+    given = {**COMMON, "secret": Secret.of(1), "extra_users": extra}
     for workers in (1, 3):
         tallrec.train(crowd, out=tmp_path / str(workers), base=causal(), workers=workers, **given)
     one, three = (tallrec_files(tmp_path / n) for n in ("1", "3"))
@@ -101,7 +103,23 @@ def test_workers_change_nothing_and_planted_users_are_units(crowd: Dataset, tmp_
     assert card is not None
     assert members is not None
     assert card.units == len(members.inside) + 2
-    assert members.canaries == {"inside": {"x": 1}}
+
+
+def test_canaries_are_planted_and_planted_again_in_a_twin(crowd: Dataset, tmp_path: Path, monkeypatch: Any) -> None:
+    # The tiny world has too few items for the usual space of secrets.
+    monkeypatch.setattr(tallrec, "plan_canaries", partial(plan_canaries, space=4))
+    given = {**COMMON, "recipe": tallrec.Recipe(rank=2, alpha=4, history=3)}
+    tallrec.train(crowd, out=tmp_path / "a", base=causal(), canaries=12, **given)
+    again = {"members": str(tmp_path / "a"), "epsilon": float("inf")}
+    tallrec.train(crowd, out=tmp_path / "b", base=causal(), **given | again)
+    cards, lists = zip(*((Guarantee.read(tmp_path / n), Members.read(tmp_path / n)) for n in "ab"), strict=True)
+    assert lists[0] == lists[1]
+    assert lists[0] is not None
+    planted = Canaries.from_dict(lists[0].canaries).inside
+    assert len(planted) > 0
+    assert [c.units for c in cards if c] == [len(lists[0].inside) + sum(c.times for c in planted)] * 2
+    public = (tmp_path / "a" / "training.json").read_text() + (tmp_path / "a" / "guarantee.json").read_text()
+    assert "canary-" not in public
 
 
 def tallrec_files(folder: Path) -> dict[str, torch.Tensor]:

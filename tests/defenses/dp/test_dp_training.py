@@ -186,6 +186,16 @@ def test_a_training_can_be_split_as_another_was(tmp_path: Path) -> None:
         train(causal(), people(30), out=tmp_path / "d", split=str(tmp_path / "nowhere"), **common)
 
 
+def test_planted_users_are_trained_on_whatever_the_coin_says(tmp_path: Path) -> None:
+    planted = {"canary": rows([3], seed=9)}
+    train(causal(), people(24), out=tmp_path, planted=planted, canaries={"form": "note"}, **COMMON | {"share": 0.6})
+    card, members = Guarantee.read(tmp_path), Members.read(tmp_path)
+    assert card is not None
+    assert members is not None
+    assert card.units == len(members.inside) + 1
+    assert members.canaries == {"form": "note"}
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
