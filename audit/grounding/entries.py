@@ -33,6 +33,7 @@ _CUT = re.compile(
     r"|(?P<by>(?<=\s)(?:directed by|written by|by|starring)(?=\s))"
     r"|(?P<bracket>(?<=\s)[\(\[])"
 )
+_CITATION = re.compile(r"(?:\[\d{1,3}\]\s*)+(?=\S)")
 _LABEL = re.compile(
     r"(?:recommendations?|movies?|films?|books?|songs?|games?|products?|items?|titles?|names?|options?|picks?|choices?)"
     r"\s{0,3}#?\d{0,3}\s{0,3}(?::|\s[-–—](?=\s))\s*",
@@ -99,6 +100,8 @@ def read_entry(text: str, start: int, end: int, known: Known, *, closing: str = 
         The Entry, or None when the slot holds no title.
     """
     start, end = trim(text, start, end)
+    if cited := _CITATION.match(text, start, end):  # [1] Heat: the passage it comes from, no part of the title
+        start, end = trim(text, cited.end(), end)
     line = clean(text[start : min(end, start + MAX_ENTRY_TITLE)])
     if not closing and (label := _LABEL.match(text, start, min(end, start + 60))) and not known(line):
         start = label.end()

@@ -73,6 +73,9 @@ def test_styles(text: str, style: str, titles: list[str]) -> None:
         ("The Good, the Bad and the Ugly: a tense western", "The Good, the Bad and the Ugly", None, "a tense western"),
         ("Monsters, Inc., a film that children love", "Monsters, Inc.", None, "a film that children love"),
         ("Seven - Crime", "Seven", None, "Crime"),
+        # The passages it cites stand before the title as well as behind it.
+        ("[1] Heat (1995) - a classic", "Heat", 1995, "a classic"),
+        ("[1][12] **Heat**", "Heat", None, ""),
         ("Seven by David Fincher", "Seven", None, "David Fincher"),
         ("Seven (crime film)", "Seven", None, "(crime film)"),
         ("Toy Story 2 (1999, dir. John Lasseter)", "Toy Story 2", 1999, ""),
