@@ -220,6 +220,18 @@ def held_out_advantage(
     return Advantage(interval, threshold, t.estimate, f.estimate, len(a_test), len(b_test))
 
 
+def minimum_detectable_auc(inside: int, outside: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """How far above one half an AUC must lie for so many units to show it, by the one-sided test of Mann and Whitney.
+
+    Raises:
+        ValueError: a side is empty.
+    """
+    if inside < 1 or outside < 1:
+        raise ValueError(f"inside, outside: {inside} and {outside} units; both are needed")
+    z = normal_quantile(1.0 - 2.0 * alpha) + normal_quantile(2.0 * power - 1.0)
+    return min(0.5, z * math.sqrt((inside + outside + 1.0) / (12.0 * inside * outside)))
+
+
 def halves(values: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Some values in two random halves, the second the larger of an odd number.
 

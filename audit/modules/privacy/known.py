@@ -144,5 +144,9 @@ def promising_target(target: Recommender) -> Promises | None:
 
 
 def masked(user: str) -> str:
-    """A user's id as it may be shown: its first characters, and a digest of the rest."""
-    return f"{user[:_SHOWN]}…{hashlib.sha256(user.encode()).hexdigest()[:6]}"
+    """A user's id as it may be shown: its first characters, and a digest of the whole.
+
+    It tells users apart. Whoever can list all ids can still find whose digest it is.
+    """
+    shown = user[: min(_SHOWN, len(user) // 3)]
+    return f"{shown}…{hashlib.sha256(user.encode()).hexdigest()[:8]}"

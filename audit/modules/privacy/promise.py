@@ -1,0 +1,139 @@
+"""What the training of the target promises: its card, with what the promise rests on and what voids it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit import stats
+from audit.errors import TargetError
+from audit.findings import Param
+from audit.gateway import Ask
+from audit.guarantee import Guarantee
+from audit.modules.base import Context, Output
+from audit.modules.privacy.known import check_members, guarantee_of, promising_target
+from audit.modules.privacy.module import INFO
+from audit.modules.report_card import ReportCard
+from audit.text import count, listed
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The guarantee of the training, as its card tells it. Nothing is asked.
+
+    Attributes:
+        members: a file or folder beside which the card lies; None for the card of the target itself.
+    """
+
+    members: str | None = None
+
+    def __post_init__(self) -> None:
+        check_members(self.members)
+
+    def lacking(self, context: Context) -> str | None:
+        """There must be a card of a training with noise."""
+        try:
+            card = guarantee_of(context, self.members)
+        except TargetError as error:
+            return f"the card of the guarantee cannot be read ({error})"
+        if card is None:
+            return (
+                "it comes without a guarantee: there is no guarantee.json beside its weights; "
+                "`recaudit train tallrec --epsilon 8` trains with one"
+            )
+        if not card.epsilon >= 0 or not 0 <= card.delta < 1:
+            return (
+                f"its card says ε = {card.epsilon}, δ = {card.delta}, which cannot be; train again to have it written"
+            )
+        if not math.isfinite(card.epsilon):
+            why = f" ({listed(card.void)})" if card.void else ""
+            return f"its training promises nothing: ε is infinite{why}"
+        return None
+
+    def plan(self, context: Context) -> list[Ask]:
+        """Nothing."""
+        del context
+        return []
+
+    def run(self, context: Context, *, examples: int) -> Output:
+        """Read the card."""
+        del examples
+        card = ReportCard(INFO.id, context.level, INFO.controls)
+        told = guarantee_of(context, self.members)
+        if told is not None:
+            _tell(told, card, own=_own(context), place=self.members)
+        return Output(card.corrected(), [], card.values)
+
+
+def terms(card: Guarantee) -> str:
+    """A card in one sentence, the unit first."""
+    whom = (
+        f"one user with all their rows, at most {count(card.cap, 'row')} of them used"
+        if card.unit == "user"
+        else "one row; this is no promise to a person"
+    )
+    said = [
+        f"hides {whom}",
+        f"ε = {card.epsilon:.3g} at δ = {card.delta:.2g}, neighbours {card.adjacency}",
+        f"σ = {card.noise_multiplier:.3g}, C = {card.clip:.3g}, q = {card.sample_rate:.3g}, {card.steps:,} steps, "
+        f"{card.units:,} units, {card.sampling} sampling, by {card.accountant or 'an unnamed accountant'}",
+    ]
+    if card.epsilon_by:
+        by = ", ".join(f"{name} {'∞' if math.isinf(e) else f'{e:.3g}'}" for name, e in sorted(card.epsilon_by.items()))
+        said.append(f"of the steps that were run: {by}")
+    if card.trainings > 1:
+        said.append(f"one of {card.trainings} trainings on the same people, whose ε add up")
+    if card.unit == "example":
+        epsilon, delta = user_level(card)
+        for_user = f"ε = {epsilon:.3g}, δ = {delta:.2g}" if delta < 1 else "nothing, for δ would exceed 1"
+        said.append(f"for a person with {count(card.cap, 'row')} group privacy leaves {for_user}")
+    if card.outside:
+        said.append(f"outside of it: {listed(card.outside)}")
+    return "; ".join(said)
+
+
+def user_level(card: Guarantee) -> tuple[float, float]:
+    """(ε, δ) for a user with all their rows: of the card itself, or by group privacy over the rows of one user.
+
+    kε and k·e^((k-1)ε)·δ for k rows (Dwork and Roth 2014, theorem 2.2 and its remark for δ).
+    """
+    if card.unit == "user":
+        return card.epsilon, card.delta
+    k = max(card.cap, 1)
+    if not math.isfinite(card.epsilon):
+        return math.inf, 1.0
+    exponent = math.log(k) + (k - 1) * card.epsilon + math.log(max(card.delta, 1e-300))
+    return k * card.epsilon, math.exp(min(exponent, 0.0))
+
+
+def _own(context: Context) -> bool:
+    """Whether the card is the target's own."""
+    promising = promising_target(context.gateway.target)
+    return promising is not None and promising.guarantee is not None
+
+
+def _tell(told: Guarantee, card: ReportCard, *, own: bool, place: str | None) -> None:
+    whom = "each user" if told.unit == "user" else "each single row, not each user"
+    title, note = f"ε that the training promises to {whom}", terms(told)
+    params: dict[str, Param] = {"part": "guarantee", "unit": told.unit}
+    flaws = list(told.void)
+    if told.delta * told.units >= 1:
+        flaws.append(f"δ = {told.delta:.2g} is not below 1 / {told.units:,}, so that a whole unit may be given away")
+    if flaws:
+        # Not a number that a limit could pass: what is void promises nothing.
+        card.skip("epsilon_claimed", title, f"the guarantee is void: {listed(flaws)}; the card says: {note}", **params)
+        return
+    if not own:
+        name = Path(place or "").name
+        note += f"; the card lies beside {name!r}, and whether the target has these weights is not known"
+    card.add(
+        "epsilon_claimed",
+        title,
+        stats.Interval(told.epsilon, told.epsilon, told.epsilon, card.level, "card"),
+        n=told.units,
+        unit=told.unit,
+        direction="higher_is_worse",
+        params=params,
+        note=note,
+    )
