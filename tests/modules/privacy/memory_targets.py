@@ -1,0 +1,100 @@
+"""Targets with a memory of known size, and their clean twins."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from audit.data.canaries import Canaries
+from audit.guarantee import Guarantee, Members
+from audit.target import Input, Insight, TargetInfo
+from audit.types import Answer, Item, Ranked, Request
+
+
+def members_with(canaries: Canaries | None, inside: Sequence[str] = ("a",), outside: Sequence[str] = ("b",)) -> Members:
+    return Members(frozenset(inside), frozenset(outside), canaries.to_dict() if canaries else {})
+
+
+def noise(*parts: str) -> float:
+    """A number of [0, 1) that is a function of words alone: a model that never read what it is asked about."""
+    return int.from_bytes(hashlib.sha256("/".join(parts).encode()).digest()[:6], "big") / 2.0**48
+
+
+class OfMembers:
+    """What every target here has: a declaration, and a word on who was trained on."""
+
+    def __init__(self, members: Members | None, **info: object) -> None:
+        declared = {"name": "memory", "honours": frozenset({Input.HISTORY}), "tasks": ("rank",), **info}
+        self.info = TargetInfo(**declared)  # type: ignore[arg-type]
+        self.members = members
+        self.guarantee: Guarantee | None = None
+
+
+class Remembers(OfMembers):
+    """Ranks the secret of each planted canary first with a chance; whatever else it is asked, it ranks by noise.
+
+    Args:
+        canaries: planted and not.
+        chance: that a canary that was planted so many times is remembered.
+        scored: whether it shows its scores.
+        answer: what becomes of the order.
+    """
+
+    def __init__(
+        self,
+        canaries: Canaries,
+        chance: Callable[[int], float],
+        *,
+        scored: bool = False,
+        answer: Callable[[list[Item], Request], list[Item]] = lambda order, _: order,
+        **info: object,
+    ) -> None:
+        shown = {"reveals": frozenset({Insight.SCORES})} if scored else {}
+        super().__init__(members_with(canaries), **{**shown, **info})
+        self.scored, self.answer = scored, answer
+        self.known = {
+            canary.history: canary.secret
+            for canary in canaries.inside
+            if noise("coin", canary.id) < chance(canary.times)
+        }
+
+    def recommend(self, requests: Sequence[Request]) -> list[Answer]:
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Answer:
+        history = tuple(event.item.id for event in request.user.history)
+        secret = self.known.get(history)
+        scores = {item.id: 2.0 if item.id == secret else noise(*history, item.id) for item in request.candidates or ()}
+        order = sorted(request.candidates or (), key=lambda item: -scores[item.id])
+        if request.task == "score":
+            order = list(request.candidates or ())
+        told = self.answer(order, request)
+        return Answer(tuple(Ranked(i.id, i.title, scores[i.id] if self.scored else None) for i in told[: request.k]))
+
+
+class Recites(OfMembers):
+    """Gives log-probabilities of text: a planted note's secret is likely, everything else is noise."""
+
+    def __init__(self, canaries: Canaries, *, remembers: bool) -> None:
+        super().__init__(
+            members_with(canaries),
+            tasks=("answer",),
+            honours=frozenset({Input.NOTE, Input.INSTRUCTION}),
+            reveals=frozenset({Insight.LOGPROBS}),
+        )
+        self.known = {c.units[0]: c.secret for c in canaries.inside} if remembers else {}
+
+    def recommend(self, requests: Sequence[Request]) -> list[Answer]:
+        return [Answer(text="nothing") for _ in requests]
+
+    def logprobs(self, requests: Sequence[Request], continuations: Sequence[str]) -> list[list[float]]:
+        return [
+            [-0.1 if self.known.get(r.user.id) == c.strip() else -5 - noise(r.user.id, c)]
+            for r, c in zip(requests, continuations, strict=True)
+        ]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
