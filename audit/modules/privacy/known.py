@@ -10,6 +10,7 @@ from audit.errors import ConfigError, TargetError
 from audit.guarantee import Guarantee, Members, Promises
 from audit.modules.base import Context
 from audit.target import Recommender
+from audit.targets.promised import promised
 
 _SHOWN = 2
 
@@ -86,7 +87,7 @@ def guarantee_of(context: Context, members: str | None = None) -> Guarantee | No
     if members is None:
         return None
     place = Path(members)
-    return Guarantee.read(place if place.is_dir() else place.parent)
+    return promised(place if place.is_dir() else place.parent)[0]
 
 
 def split_of(context: Context, members: str | None = None) -> Split | None:
