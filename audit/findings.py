@@ -83,6 +83,68 @@ class ClaimMark:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """How much one part of a request moves an answer.
+
+    Attributes:
+        label: the part, as a person names it: a title, an attribute with its value.
+        value: what it adds to the explained answer, on the scale of the attribution; below 0 it speaks against it.
+        low: lower end of its interval; None where the value is exact, or no interval was made.
+        high: upper end.
+        tied: number, from 1, of the group of bars that cannot be told apart; 0 for a bar that stands alone.
+        note: what else is known of it, in a few words, such as `removing it changes the answer`.
+    """
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    tied: int = 0
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = [x for x in (self.value, self.low, self.high) if x is not None]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"bar {self.label!r}: every number must be finite, got {numbers}")
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"bar {self.label!r}: low {self.low} and high {self.high}; an interval has both ends")
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """What moved one answer, as evidence shows it.
+
+    Attributes:
+        bars: the parts of the request.
+        scale: what the numbers measure, such as `logit margin`.
+        method: how they were made, such as `exact Shapley values, items deleted`.
+        faithful: whether the method was shown to be faithful on this target; None where nobody can tell.
+        badge: why, in a sentence with its figures.
+        limits: what the numbers do not say, in a sentence.
+    """
+
+    bars: tuple[Bar, ...]
+    scale: str
+    method: str = ""
+    faithful: bool | None = None
+    badge: str = ""
+    limits: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-compatible form; empty fields are left out."""
+        data = {name: value for name, value in asdict(self).items() if value not in ("", None)}
+        bars = [{k: v for k, v in bar.items() if v not in ("", None)} for bar in data["bars"]]
+        return data | {"bars": bars}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Attributed:
+        """Inverse of `to_dict`."""
+        known, of_bar = {f.name for f in fields(cls)}, {f.name for f in fields(Bar)}
+        bars = tuple(Bar(**{"label": "", **{k: v for k, v in bar.items() if k in of_bar}}) for bar in data["bars"])
+        return cls(**{"scale": "", **{k: v for k, v in data.items() if k in known}, "bars": bars})
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One case a person can open: what was asked, what was edited, what came back.
 
@@ -96,6 +158,7 @@ class Evidence:
         note: what the numbers of this case were.
         before_repeat: which repeat of `before` is meant, as the store numbers them (`audit.gateway`).
         claims: what the answer asserts, with what was found about it; of the answer to `after`, if there is one.
+        attribution: what moved the answer to `before`.
     """
 
     case: str
@@ -107,6 +170,7 @@ class Evidence:
     note: str = ""
     before_repeat: int = 0
     claims: tuple[ClaimMark, ...] = ()
+    attribution: Attributed | None = None
 
     @property
     def id(self) -> str:
@@ -114,7 +178,7 @@ class Evidence:
         return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible form, without the id; a first repeat before and claims are left out where there are none."""
+        """JSON-compatible form, without the id; what was added to the format later is left out where there is none."""
         data: dict[str, Any] = {
             "case": self.case,
             "title": self.title,
@@ -128,6 +192,8 @@ class Evidence:
             data["before_repeat"] = self.before_repeat
         if self.claims:
             data["claims"] = [claim.to_dict() for claim in self.claims]
+        if self.attribution is not None:
+            data["attribution"] = self.attribution.to_dict()
         return data
 
     @classmethod
@@ -143,6 +209,7 @@ class Evidence:
             note=data.get("note", ""),
             before_repeat=data.get("before_repeat", 0),
             claims=tuple(ClaimMark.from_dict(claim) for claim in data.get("claims", ())),
+            attribution=Attributed.from_dict(data["attribution"]) if data.get("attribution") else None,
         )
 
 

@@ -10,11 +10,13 @@ from audit.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from audit.report.attributions import Chart
     from audit.report.claims import Claimed
     from audit.report.evidence import Reply
     from audit.run import Run
 
 _STYLES = {"contradicted": "bold red", "unverifiable": "yellow", "supported": "green"}
+_BADGES = {"pass": "green", "fail": "bold red", "measured": "yellow"}
 _EDITS = {"delete": "red strike", "insert": "green underline", "equal": ""}
 
 
@@ -45,6 +47,8 @@ def print_evidence(run: Run, key: str) -> None:
     out.print(cell(f"{exhibit.case}  {exhibit.title}", "bold"))
     if exhibit.note:
         out.print(cell(exhibit.note))
+    if exhibit.attribution:
+        _attribution(out, exhibit.attribution)
     for change in exhibit.changes:
         line = cell(f"{change.field}: ", "dim")
         for how, text in change.pieces:
@@ -73,6 +77,23 @@ def _reply(out: Console, reply: Reply) -> None:
         _claims(out, reply.claims)
     elif reply.text and (reply.free or not reply.lines):
         out.print(cell(reply.text))
+
+
+def _attribution(out: Console, view: Chart) -> None:
+    why = f": {view.why}" if view.why else ""
+    out.print(cell(f"{view.badge}{why}", _BADGES[view.kind]))
+    out.print(cell(f"what moved this answer, in {view.scale}" + (f"; {view.method}" if view.method else ""), "dim"))
+    width = max((len(line.label) for line in view.lines), default=0)
+    longest = max((len(line.blocks) for line in view.lines), default=0)
+    for line in view.lines:
+        tied = f"  tied: {line.tied}" if line.tied else ""
+        note = f"  ({line.note})" if line.note else ""
+        numbers = " ".join(filter(None, (line.value, line.span)))
+        out.print(cell(f"  {line.label:<{width}}  {line.blocks:<{longest}}  {numbers}{tied}{note}"))
+    if view.more:
+        out.print(cell(f"  and {view.more} shorter bars", "dim"))
+    if view.limits:
+        out.print(cell(view.limits, "dim"))
 
 
 def _claims(out: Console, view: Claimed) -> None:

@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from audit.claims import Ruling
 from audit.edits import Edit, apply
-from audit.findings import CLAIM_VERDICTS, ClaimMark, Evidence
+from audit.findings import CLAIM_VERDICTS, Attributed, ClaimMark, Evidence
 from audit.modules.base import Context, Output
 from audit.modules.report_card import ReportCard
 from audit.text import clip, clip_middle
 from audit.types import Request
 
+MOST_BARS = 40
+"""Bars kept of one attribution; beyond these nobody compares."""
 MOST_CLAIMS = 100
 """Claims kept of one answer; an answer of megabytes holds more than anybody opens."""
 _NAME, _PASSAGE, _NOTE = 200, 1200, 300
@@ -46,6 +48,7 @@ class Sheet:
         *,
         repeat: int = 0,
         claims: Sequence[Ruling | ClaimMark] = (),
+        attribution: Attributed | None = None,
     ) -> str:
         """Keep a request and its answer as evidence; returns its id.
 
@@ -57,16 +60,19 @@ class Sheet:
             repeat: which repeat of the request is shown.
             claims: what the answer asserts, with what was found about it: shown in its text. Of very many the worst
                 are kept, and the note says so.
+            attribution: what moved the answer. Of very many bars the longest are kept, and the note says so.
         """
         marks, left_out = marked(claims)
+        bars, bars_left_out = charted(attribution)
         return self._keep(
             Evidence(
                 case=case,
                 title=title,
                 before=request.digest,
-                note=_joined(note, left_out),
+                note=_joined(note, left_out, bars_left_out),
                 before_repeat=self._stored(repeat),
                 claims=marks,
+                attribution=bars,
             )
         )
 
@@ -81,6 +87,7 @@ class Sheet:
         repeat: int = 0,
         after_repeat: int = 0,
         claims: Sequence[Ruling | ClaimMark] = (),
+        attribution: Attributed | None = None,
     ) -> str:
         """Keep two answers as evidence, before and after edits; returns its id.
 
@@ -93,8 +100,10 @@ class Sheet:
             repeat: which repeat of the request is shown.
             after_repeat: which repeat of the edited one.
             claims: what the answer after the edits asserts; as in `show`.
+            attribution: what moved the answer before the edits; as in `show`.
         """
         marks, left_out = marked(claims)
+        bars, bars_left_out = charted(attribution)
         return self._keep(
             Evidence(
                 case=case,
@@ -103,9 +112,10 @@ class Sheet:
                 after=apply(edits, request).digest,
                 after_repeat=self._stored(after_repeat),
                 edits=tuple(edits),
-                note=_joined(note, left_out),
+                note=_joined(note, left_out, bars_left_out),
                 before_repeat=self._stored(repeat),
                 claims=marks,
+                attribution=bars,
             )
         )
 
@@ -162,5 +172,30 @@ def _bounded(mark: ClaimMark) -> ClaimMark:
     )
 
 
-def _joined(note: str, left_out: int) -> str:
-    return f"{note}; {left_out:,} further claims are not kept here" if left_out else note
+def charted(attribution: Attributed | None) -> tuple[Attributed | None, int]:
+    """An attribution as evidence keeps it, and how many bars found no room: bounded, the longest first."""
+    if attribution is None:
+        return None, 0
+    by_length = sorted(range(len(attribution.bars)), key=lambda i: -abs(attribution.bars[i].value))
+    kept = sorted(by_length[:MOST_BARS])
+    bars = tuple(
+        replace(bar, label=clip(bar.label, _NAME), note=clip(bar.note, _NOTE))
+        for bar in (attribution.bars[i] for i in kept)
+    )
+    shown = replace(
+        attribution,
+        bars=bars,
+        scale=clip(attribution.scale, _NOTE),
+        method=clip(attribution.method, _NOTE),
+        badge=clip(attribution.badge, _NOTE),
+        limits=clip(attribution.limits, _NOTE),
+    )
+    return shown, len(attribution.bars) - len(kept)
+
+
+def _joined(note: str, claims: int, bars: int) -> str:
+    """The note, and what found no room."""
+    parts = [note] if note else []
+    parts += [f"{claims:,} further claims are not kept here"] if claims else []
+    parts += [f"{bars:,} shorter bars are not kept here"] if bars else []
+    return "; ".join(parts)

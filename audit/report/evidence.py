@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from audit.edits import Change, diff
 from audit.findings import ClaimMark, Evidence
+from audit.report.attributions import Chart, chart
 from audit.report.claims import Claimed, claimed
 from audit.report.view import Row, RunView
 from audit.text import clip, clip_middle, count, number, one_line, visible
@@ -75,6 +76,7 @@ class Exhibit:
     history: str = ""
     before: Reply | None = None
     after: Reply | None = None
+    attribution: Chart | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _exhibit(
         history=_history(first) if first and not second else "",
         before=None if before is None else _reply(before, k, names, None, free=free, marks=() if after else marks),
         after=None if after is None else _reply(after, k, names, before, free=free, marks=marks),
+        attribution=None if piece.attribution is None else chart(piece.attribution),
     )
 
 

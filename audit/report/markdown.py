@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from audit.edits import Change
 from audit.findings import CLAIM_VERDICTS
 from audit.report import claims, facts, hallucination_markdown, words
+from audit.report.attributions import Chart
 from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect
@@ -25,7 +26,7 @@ from audit.text import markdown as md
 if TYPE_CHECKING:
     from audit.run import Run
 
-_CLAIMS = 8
+_CLAIMS, _BARS = 8, 8
 PIECES = 20
 """Pieces of evidence in one report; a comment has a bounded length."""
 
@@ -119,6 +120,7 @@ def _reasons(view: RunView) -> str:
 
 def _exhibit(exhibit: Exhibit) -> str:
     lines = [f"- {md(exhibit.case)}: {md(exhibit.note or exhibit.title)}"]
+    lines += _attributed(exhibit.attribution) if exhibit.attribution else []
     lines += [f"  - {_change(change)}" for change in exhibit.changes[:4]]
     if len(exhibit.changes) > 4:
         lines.append(f"  - and {count(len(exhibit.changes) - 4, 'more change')}")
@@ -127,6 +129,22 @@ def _exhibit(exhibit: Exhibit) -> str:
             lines.append(f"  - {label}: {_reply(reply)}")
             lines += _claims(reply.claims) if reply.claims else []
     return "\n".join(lines)
+
+
+def _attributed(view: Chart) -> list[str]:
+    """What moved an answer, the highest value first, with what cannot be told apart."""
+    why = f": {md(view.why)}" if view.why else ""
+    method = f"; {md(view.method)}" if view.method else ""
+    lines = [f"  - {md(view.badge)}{why}", f"  - what moved this answer, in {md(view.scale)}{method}:"]
+    for line in view.lines[:_BARS]:
+        tied = f", tied: {line.tied}" if line.tied else ""
+        note = f" ({md(clip(line.note, 160))})" if line.note else ""
+        lines.append(
+            f"    - {line.blocks} {md(line.label)}: {' '.join(filter(None, (line.value, line.span)))}{tied}{note}"
+        )
+    rest = len(view.lines[_BARS:]) + view.more
+    lines += [f"    - and {count(rest, 'more bar')}"] if rest else []
+    return [*lines, *([f"  - {md(view.limits)}"] if view.limits else [])]
 
 
 def _claims(view: Claimed) -> list[str]:
