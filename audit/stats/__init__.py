@@ -74,6 +74,7 @@ from audit.stats.membership import (
 )
 from audit.stats.misclassification import CheckerSample, CorrectedRate, corrected_rate, rogan_gladen
 from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
+from audit.stats.paired_auc import paired_auc_permutation, row_placements
 from audit.stats.paired_clusters import linearised, paired_cluster_difference, paired_cluster_permutation
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
@@ -177,6 +178,7 @@ __all__ = [
     "one_run_p",
     "one_run_test",
     "paired_auc_difference",
+    "paired_auc_permutation",
     "paired_cluster_difference",
     "paired_cluster_permutation",
     "paired_difference",
@@ -197,6 +199,7 @@ __all__ = [
     "required_n_rate",
     "resolvable",
     "rogan_gladen",
+    "row_placements",
     "shrunken",
     "spread_of",
     "spread_test",

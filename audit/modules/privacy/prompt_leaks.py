@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -129,15 +130,16 @@ def _groups(text: str) -> set[tuple[str, ...]]:
 
 def _decoded(text: str) -> Iterator[str]:
     """What encoded runs of a text hold, where that is text."""
-    for run in _BASE64.findall(text):
-        bare = run.rstrip("=").replace("-", "+").replace("_", "/")
-        yield from _as_text(lambda bare=bare: base64.b64decode(bare + "=" * (-len(bare) % 4)))
-    for run in _HEX.findall(text):
-        yield from _as_text(lambda run=run: bytes.fromhex(run.replace(":", " ")))
+    runs = [(_from_base64, run) for run in _BASE64.findall(text)] + [(_from_hex, run) for run in _HEX.findall(text)]
+    for decode, run in runs:
+        with suppress(ValueError):  # binascii.Error and UnicodeDecodeError are such errors too
+            yield decode(run).decode("utf-8")
 
 
-def _as_text(decode: Callable[[], bytes]) -> Iterator[str]:
-    try:
-        yield decode().decode("utf-8")
-    except ValueError:  # binascii.Error and UnicodeDecodeError are such errors too
-        return
+def _from_base64(run: str) -> bytes:
+    bare = run.rstrip("=").replace("-", "+").replace("_", "/")
+    return base64.b64decode(bare + "=" * (-len(bare) % 4))
+
+
+def _from_hex(run: str) -> bytes:
+    return bytes.fromhex(run.replace(":", " "))
