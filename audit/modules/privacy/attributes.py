@@ -134,7 +134,7 @@ def guesses(table: Floats, classes: Ints, folds: Ints) -> Floats:
         out = folds == fold
         scaler = StandardScaler().fit(table[~out])
         # Few users and many items: a strong pull to 0.
-        model = LogisticRegression(C=0.01, max_iter=200).fit(scaler.transform(table[~out]), classes[~out])
+        model = LogisticRegression(C=0.01, max_iter=500, tol=1e-7).fit(scaler.transform(table[~out]), classes[~out])
         share = np.bincount(classes[~out], minlength=values) / (~out).sum()
         result[np.ix_(out, model.classes_)] = model.predict_proba(scaler.transform(table[out]))
         result[out] -= share
