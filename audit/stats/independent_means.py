@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audit.stats.intervals import Interval
-from audit.stats.resampling import mean_interval
+from audit.stats.resampling import as_values, check_same_length, mean_interval
 
 
 def independent_difference(
@@ -43,3 +43,47 @@ def independent_difference(
     low = gap - math.hypot(one.estimate - one.low, two.high - two.estimate)
     high = gap + math.hypot(one.high - one.estimate, two.estimate - two.low)
     return Interval(gap, max(low, -widest), min(high, widest), level, "mover", one.dropped + two.dropped)
+
+
+def coin_test(
+    values: ArrayLike,
+    chosen: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    two_sided: bool = False,
+    permutations: int = 10_000,
+) -> float:
+    """Chance of so much higher a mean of those whom a coin chose, if being chosen changed nothing: a permutation test.
+
+    The statistic is the plain difference of the means. The coin makes all units exchangeable, so that no variance need
+    be estimated; a t statistic has none where all chosen units share one value and all others another.
+
+    Args:
+        values: one per unit, (n,).
+        chosen: which units the coin chose, (n,).
+        rng: source of the permutations.
+        two_sided: whether a lower mean counts too.
+        permutations: how many.
+
+    Returns:
+        p, at least 1 / (permutations + 1).
+
+    Raises:
+        ValueError: lengths differ, a value is not finite, or a side is empty.
+    """
+    x, inside = as_values(values, "values"), np.asarray(chosen, dtype=np.bool_)
+    check_same_length(values=x, chosen=inside)
+    count = int(inside.sum())
+    if count in (0, len(x)):
+        raise ValueError(f"chosen: {count} of {len(x)} units; both sides are needed")
+    # With the sizes given, the sum of the chosen orders permutations as the difference of the means does.
+    middle = count * x.mean()
+    observed, hits, left = float(x[inside].sum() - middle), 0, permutations
+    slack = 1e-9 * max(1.0, float(np.abs(x).sum()))
+    while left:
+        size = min(left, max(1, 4_000_000 // len(x)))
+        drawn = rng.permuted(np.broadcast_to(x, (size, len(x))), axis=1)[:, :count].sum(axis=1) - middle
+        reached = np.abs(drawn) >= abs(observed) - slack if two_sided else drawn >= observed - slack
+        hits += int(np.count_nonzero(reached))
+        left -= size
+    return (hits + 1) / (permutations + 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from audit.data.canaries import Canaries
+from audit.data.dataset import Dataset
 from audit.guarantee import Guarantee, Members
 from audit.target import Input, Insight, TargetInfo
 from audit.types import Answer, Item, Ranked, Request
@@ -94,6 +95,58 @@ class Recites(OfMembers):
             [-0.1 if self.known.get(r.user.id) == c.strip() else -5 - noise(r.user.id, c)]
             for r, c in zip(requests, continuations, strict=True)
         ]
+
+
+class Memorised(OfMembers):
+    """Knows the histories of its members: behind a known beginning, each next item stands at its place with a chance.
+
+    Whatever it does not know is an item that the user never met, so that the rates of both sides are exact.
+
+    Args:
+        dataset: the log.
+        inside: users it was trained on.
+        outside: users it was not.
+        rate: chance of each next item of a member.
+        told: whether it says who was trained on.
+        text: whether it writes its list.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        inside: Sequence[str],
+        outside: Sequence[str],
+        rate: float,
+        *,
+        told: bool = True,
+        text: bool = False,
+        **info: object,
+    ) -> None:
+        who = Members(frozenset(inside), frozenset(outside)) if told else None
+        super().__init__(who, **{"tasks": ("answer",) if text else ("rank",), **info})
+        self.dataset, self.rate, self.text = dataset, rate, text
+        self.inside = frozenset(inside)
+
+    def recommend(self, requests: Sequence[Request]) -> list[Answer]:
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Answer:
+        events = self.dataset.events(request.user.id)
+        met = {event.item.id for event in events}
+        items = self.dataset.catalog.items_in_order if request.candidates is None else request.candidates
+        strange = iter([item for item in items if item.id not in met])
+        given = {event.item.id for event in request.user.history}
+        ahead = list(dict.fromkeys(e.item.id for e in events[len(request.user.history) : -1] if e.item.id not in given))
+        listed = []
+        for place in range(request.k):
+            known = request.user.id in self.inside and place < len(ahead)
+            if known and noise("next", request.user.id, ahead[place]) < self.rate:
+                listed.append(self.dataset.catalog[ahead[place]])
+            else:
+                listed.append(next(strange))
+        if self.text:
+            return Answer(text="\n".join(f"{n}. {item.title}" for n, item in enumerate(listed, 1)))
+        return Answer(tuple(Ranked(item.id, item.title) for item in listed))
 
 
 def rng(seed: int = 0) -> np.random.Generator:
