@@ -18,6 +18,7 @@ from audit.stats.association import (
     within_units_tests,
 )
 from audit.stats.calibration import brier, expected_calibration_error
+from audit.stats.cross_validated import CrossValidated, cross_validated_auc
 from audit.stats.discrimination import (
     auc,
     auc_interval,
@@ -105,6 +106,7 @@ __all__ = [
     "Advantage",
     "CheckerSample",
     "CorrectedRate",
+    "CrossValidated",
     "EpsilonBound",
     "Equivalence",
     "GroupSpread",
@@ -134,6 +136,7 @@ __all__ = [
     "cluster_rate",
     "compare_runs",
     "corrected_rate",
+    "cross_validated_auc",
     "detectable_ratio",
     "equivalence",
     "exchange_test",

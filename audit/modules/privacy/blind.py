@@ -11,47 +11,50 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from audit import stats
 from audit.modules.privacy.rows import Question
 from audit.types import Item
 
-Floats = npt.NDArray[np.float64]
-_FOLDS = 5
+FEWEST = 5
+"""Users of each side, one per fold."""
+_MOST = 1500
+"""Users that the classifier is given; its matrix grows with their square."""
 
 
 def by_words(
-    questions: Sequence[Question], popularity: Mapping[str, int], rng: np.random.Generator
-) -> dict[str, float]:
-    """Chance that a user is a member, by items, words of titles, popularity and length alone; of users not fitted on.
+    questions: Sequence[Question], popularity: Mapping[str, int], rng: np.random.Generator, *, level: float = 0.95
+) -> stats.CrossValidated | None:
+    """How well users are told to be members by items, words of titles, popularity and length alone.
 
-    A logistic regression in five folds over users, for everything that the target is asked about them.
+    A regularised linear classifier of everything that the target is asked about a user, in five folds over users.
 
     Args:
         questions: of all users; of each at least one.
         popularity: users per item.
         rng: draws the folds.
+        level: confidence level.
 
     Returns:
-        By user; empty where a side has fewer users than folds.
+        None where a side has fewer users than folds.
     """
     from sklearn.feature_extraction import DictVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
 
     grouped: dict[str, list[Question]] = {}
     for question in questions:
         grouped.setdefault(question.user, []).append(question)
-    members = np.array([group[0].member for group in grouped.values()], dtype=np.int64)
-    if min(members.sum(), len(members) - members.sum()) < _FOLDS:
-        return {}
-    numbers = _standardised([_numbers(group, popularity) for group in grouped.values()])
-    features = [one | _words(group) for one, group in zip(numbers, grouped.values(), strict=True)]
-    model = make_pipeline(DictVectorizer(), LogisticRegression(C=0.1, max_iter=500))
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=int(rng.integers(2**31)))
-    chances = cross_val_predict(model, features, members, cv=folds, method="predict_proba")[:, 1]
-    return dict(zip(grouped, chances.tolist(), strict=True))
+    groups = [list(grouped.values())[i] for i in sorted(rng.permutation(len(grouped))[:_MOST].tolist())]
+    members = np.array([group[0].member for group in groups], dtype=np.float64)
+    if min(members.sum(), len(members) - members.sum()) < FEWEST:
+        return None
+    numbers = _standardised([_numbers(group, popularity) for group in groups])
+    kernel = np.zeros((len(groups), len(groups)))
+    for features in (numbers, [_words(group) for group in groups]):
+        columns = np.asarray(DictVectorizer(sparse=False).fit_transform(features), dtype=np.float64)
+        columns -= columns.mean(0)
+        # Both kinds weigh the same, however many words there are.
+        kernel += columns @ columns.T / max(float((columns**2).sum()) / len(groups), 1e-12)
+    return stats.cross_validated_auc(kernel, members, rng=rng, level=level)
 
 
 def _items(group: Sequence[Question]) -> dict[str, Item]:

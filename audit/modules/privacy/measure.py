@@ -38,7 +38,9 @@ class Table:
         units: whose row it is, masked.
         members: 1 or 0 per row.
         found: by score, one number per row, NaN where it has none.
-        blind: the same of what never saw the target's training: `base`, `words`.
+        blind: the same of the base model, which never saw the target's training.
+        words: AUC over users of a classifier of items and words, which never saw the target: (estimate, low, high, n);
+            None where there were too few users to fit one.
         signal: what they were read from.
         lost: rows that the target gave nothing readable for.
         beside: questions that went to the target's log-probabilities, beside the gateway, which counts answers.
@@ -49,6 +51,7 @@ class Table:
     members: Floats
     found: Mapping[str, Floats]
     blind: Mapping[str, Floats]
+    words: tuple[float, float, float, int] | None
     signal: str
     lost: int = 0
     beside: int = 0
@@ -147,9 +150,8 @@ class Asking:
     def table(self, context: Context) -> Table:
         """The scores; kept for the run, so that they are computed once."""
         questions = self._questions(context)
-        told = canonical_json(
-            [{f.name: getattr(self, f.name) for f in fields(Asking)}, context.gateway.key(Ask(questions[0].request))]
-        )
+        settings = {f.name: getattr(self, f.name) for f in fields(Asking)}
+        told = canonical_json([settings, context.level, context.gateway.key(Ask(questions[0].request))])
         name = f"privacy/rows/{hashlib.sha256(told.encode()).hexdigest()[:24]}"
         kept = context.gateway.recall(name)
         if kept is None:
@@ -206,7 +208,7 @@ def _measured(asking: Asking, context: Context, questions: Sequence[Question]) -
     twins = asking._shadows(context)
     odds = None if twins is None else models.lira(context, kind, twins, questions, own)
     popularity = context.dataset.popularity
-    words = by_words(questions, popularity, context.rng("privacy", "membership", "blind"))
+    words = by_words(questions, popularity, context.rng("privacy", "membership", "blind"), level=context.level)
     rows: list[dict[str, Any]] = []
     lost = 0
     for i, question in enumerate(questions):
@@ -224,9 +226,19 @@ def _measured(asking: Asking, context: Context, questions: Sequence[Question]) -
                 row["min_k_pp"] = _sharp(sharp[i])
             if odds is not None:
                 row["lira"] = odds[i][n]
-            blind = {"base": None if reference is None else scores.loss(reference), "words": words.get(question.user)}
+            blind = {"base": None if reference is None else scores.loss(reference)}
             rows.append({"unit": masked(question.user), "member": int(question.member), "found": row, "blind": blind})
-    return {"rows": rows, "signal": kind, "lost": lost, "beside": beside, "notes": _notes(asking, context)}
+    area = None
+    if words is not None:
+        area = [words.interval.estimate, words.interval.low, words.interval.high, len(words.predictions)]
+    return {
+        "rows": rows,
+        "words": area,
+        "signal": kind,
+        "lost": lost,
+        "beside": beside,
+        "notes": _notes(asking, context),
+    }
 
 
 def _row(kind: Kind, tokens: Floats, near: list[Floats], base: Floats | None) -> dict[str, float | None]:
@@ -263,6 +275,7 @@ def _from_json(kept: Mapping[str, Any]) -> Table:
         members=np.array([float(row["member"]) for row in rows]),
         found=columns("found"),
         blind=columns("blind"),
+        words=None if kept["words"] is None else tuple(kept["words"]),
         signal=kept["signal"],
         lost=kept["lost"],
         beside=kept["beside"],

@@ -71,17 +71,23 @@ def blind_areas(table: Table, level: float) -> list[Blind]:
     found = []
     for name, values in table.blind.items():
         inside, outside = map(_values, table.sides(values))
-        if not len(inside) or not len(outside):
-            continue
-        area = stats.membership_auc(inside, outside, level)
-        # On users left out of its fit, a classifier without a clue is a little worse than a coin.
-        off = area.low > 0.5 or (name == "base" and area.high < 0.5)
-        said = (
-            f"the split is biased: {_BLIND[name]} tell members from others with an AUC of {area.estimate:.2f} "
-            f"[{area.low:.2f}, {area.high:.2f}], so that what is found may be a difference of the people and no leak"
-        )
-        found.append(Blind(name, area, len(inside) + len(outside), said if off else ""))
+        if len(inside) and len(outside):
+            area = stats.membership_auc(inside, outside, level)
+            found.append(_blind(name, area, len(inside) + len(outside)))
+    if table.words is not None:
+        estimate, low, high, n = table.words
+        found.append(_blind("words", stats.Interval(estimate, low, high, level, "permutation-spread"), n))
     return found
+
+
+def _blind(name: str, area: stats.Interval, n: int) -> Blind:
+    # A classifier that is worse than a coin on users left out of its fit has found nothing.
+    off = area.low > 0.5 or (name == "base" and area.high < 0.5)
+    said = (
+        f"the split is biased: {_BLIND[name]} tell members from others with an AUC of {area.estimate:.2f} "
+        f"[{area.low:.2f}, {area.high:.2f}], so that what is found may be a difference of the people and no leak"
+    )
+    return Blind(name, area, n, said if off else "")
 
 
 def bias(table: Table, level: float) -> list[str]:

@@ -103,9 +103,9 @@ def test_a_broken_pipeline_is_caught(tmp_path: Path, way: str) -> None:
 
 
 def test_a_whole_pipeline_passes(tmp_path: Path) -> None:
-    """Six trainings, two bounds each: with the error of a twentieth per training, one may be wrong by chance."""
+    """Three trainings, two bounds each: with the error of a twentieth per training, one may be wrong by chance."""
     wrong = 0
-    for seed in range(6):
+    for seed in range(3):
         findings = bounds("whole", seed, tmp_path)
         assert len(findings) == 2
         wrong += any(f.effect > 0 for f in findings)
