@@ -23,8 +23,8 @@ LONG = 1_000_000
 def claims(least: int = 3000) -> list[Row]:
     """(i) Seconds per 1,000 claims, indexes included; and again for one answer of 1 MB."""
     from audit.claims import Facts
-    from audit.claims.extract import Extractor
-    from audit.claims.ladder import Ladder
+    from audit.claims.extraction.extract import Extractor
+    from audit.claims.verification.ladder import Ladder
     from audit.data.movielens import load_ml100k
     from audit.grounding import Grounder
     from audit.types import Event, Request, User

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.claims.claim import Claim
-from audit.claims.extract import extract
+from audit.claims.extraction.extract import extract
 from audit.grounding import Grounder
 from audit.types import Catalog, Event, Item, Request, User
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from audit.claims.advice import advised_against
+from audit.claims.verification.advice import advised_against
 from audit.grounding import Grounder
 from audit.types import Catalog, Event, Item, Request, User
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from audit.claims import Claim
-from audit.claims.conflicts import conflicts
+from audit.claims.verification.conflicts import conflicts
 
 
 def claim(predicate, said, at, item="1", subject="Alien", sentence=None, **fields):

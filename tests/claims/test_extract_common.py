@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from films import FILMS, GROUNDER, REQUEST, claims, said
 
-from audit.claims.extract import Extractor, extract
+from audit.claims.extraction.extract import Extractor, extract
 from audit.grounding import Grounder
 from audit.types import Catalog, Event, Item, Request, User
 

@@ -8,7 +8,7 @@ import pytest
 from films import GROUNDER, REQUEST, claims
 from helpers import Scripted
 
-from audit.claims.llm_extract import LlmExtractor
+from audit.claims.extraction.llm_extract import LlmExtractor
 from audit.types import Answer, Request
 
 TEXT = (

@@ -13,7 +13,7 @@ from films import FILMS, GROUNDER, REQUEST, claims
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audit.claims.extract import extract
+from audit.claims.extraction.extract import extract
 from audit.grounding import Grounder
 
 _WORDINGS = """

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from audit.claims.drafts import World, bare_title, key, wordings
-from audit.claims.injected import generate
-from audit.claims.injectors import injectors
+from audit.claims.benchmark.drafts import World, bare_title, key, wordings
+from audit.claims.benchmark.injected import generate
+from audit.claims.benchmark.injectors import injectors
 from audit.seeds import generator
 from audit.types import Catalog, Item
 

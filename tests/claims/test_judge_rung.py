@@ -8,7 +8,7 @@ import pytest
 from helpers import Scripted
 
 from audit.claims import Claim, Facts
-from audit.claims.judge import JudgeRung
+from audit.claims.verification.judge import JudgeRung
 from audit.errors import TargetUnavailable
 from audit.types import Answer, Catalog, Item, Request, User
 

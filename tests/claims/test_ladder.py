@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from audit.claims import Claim, Facts, Ruling
-from audit.claims.ladder import RETRIEVAL_MISS, Ladder
-from audit.claims.structured import StructuredRung
+from audit.claims.verification.ladder import RETRIEVAL_MISS, Ladder
+from audit.claims.verification.structured import StructuredRung
 from audit.types import Catalog, Item, Request, User
 
 FACTS = Facts(Catalog([Item("1", "Alien", attributes={"year": 1979})]), Request(User("u")))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audit.claims import Claim, Facts
-from audit.claims.nli import NliRung, read_labels
-from audit.claims.reading import statement, texts
+from audit.claims.verification.nli import NliRung, read_labels
+from audit.claims.verification.reading import statement, texts
 from audit.errors import ConfigError
 from audit.types import Catalog, Item, Request, User
 

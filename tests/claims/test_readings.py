@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from audit.claims.genres import Genres
-from audit.claims.people import alike, people
-from audit.claims.quantities import Range, lengths, number, price, years
+from audit.claims.verification.genres import Genres
+from audit.claims.verification.people import alike, people
+from audit.claims.verification.quantities import Range, lengths, number, price, years
 
 FREE = math.inf
 

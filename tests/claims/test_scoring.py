@@ -9,8 +9,8 @@ import pytest
 from test_injected import a_catalog
 
 from audit.claims import Claim, Ruling
-from audit.claims.injected import generate
-from audit.claims.scoring import MISSED, VERDICTS, run_checker
+from audit.claims.benchmark.injected import generate
+from audit.claims.benchmark.scoring import MISSED, VERDICTS, run_checker
 from audit.types import Catalog, Item
 
 BENCHMARK = generate(a_catalog(), seed=11, size=200, complete=("genres",))
@@ -150,9 +150,9 @@ def test_the_time_is_for_a_thousand_claims():
 
 
 def test_the_shipped_checker_reads_books_by_their_authors():
-    from audit.claims.conflicts import conflicts as clashes
-    from audit.claims.extract import extract as shipped
-    from audit.claims.ladder import Ladder
+    from audit.claims.extraction.extract import extract as shipped
+    from audit.claims.verification.conflicts import conflicts as clashes
+    from audit.claims.verification.ladder import Ladder
 
     books = Catalog(
         Item(item.id, item.title.rpartition(" (")[0], attributes={

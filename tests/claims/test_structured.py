@@ -9,7 +9,7 @@ import pytest
 from part_world import small_world
 
 from audit.claims import Claim, Facts
-from audit.claims.structured import StructuredRung
+from audit.claims.verification.structured import StructuredRung
 from audit.types import Catalog, Event, Item, Request, User
 
 ALIEN = Item(

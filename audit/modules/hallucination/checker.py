@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from audit.claims.conflicts import conflicts
-from audit.claims.extract import extract
-from audit.claims.injected import generate
-from audit.claims.ladder import Ladder
-from audit.claims.scoring import CheckerAudit, run_checker
+from audit.claims.benchmark.injected import generate
+from audit.claims.benchmark.scoring import CheckerAudit, run_checker
+from audit.claims.extraction.extract import extract
+from audit.claims.verification.conflicts import conflicts
+from audit.claims.verification.ladder import Ladder
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.hallucination import knowledge as knowledge_option

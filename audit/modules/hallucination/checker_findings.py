@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audit.claims.scoring import MISSED, VERDICTS, Bound, CheckerAudit, Read
-from audit.claims.writer import STYLES
+from audit.claims.benchmark.scoring import MISSED, VERDICTS, Bound, CheckerAudit, Read
+from audit.claims.benchmark.writer import STYLES
 from audit.findings import Direction, Evidence, Param
 from audit.modules.base import Context, Output
 from audit.modules.hallucination import gates

@@ -9,7 +9,7 @@ import numpy as np
 
 from audit import stats
 from audit.claims import Ruling
-from audit.claims.ladder import RETRIEVAL_MISS
+from audit.claims.verification.ladder import RETRIEVAL_MISS
 from audit.findings import Direction, Param
 from audit.modules.base import Output
 from audit.modules.hallucination import other_scores

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.claims import Claim, Facts, Ruling, Rung, Verdict
-from audit.claims.advice import advised_against
-from audit.claims.conflicts import Conflict, conflicts
-from audit.claims.extract import Extractor
-from audit.claims.ladder import Ladder
-from audit.claims.structured import StructuredRung
+from audit.claims.extraction.extract import Extractor
+from audit.claims.verification.advice import advised_against
+from audit.claims.verification.conflicts import Conflict, conflicts
+from audit.claims.verification.ladder import Ladder
+from audit.claims.verification.structured import StructuredRung
 from audit.grounding import Grounder, is_refusal
 from audit.knowledge import KnowledgeBase
 from audit.modules.base import Context

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit import stats
-from audit.claims.scoring import STATES, VERDICTS, Bound, CheckerAudit
+from audit.claims.benchmark.scoring import STATES, VERDICTS, Bound, CheckerAudit
 from audit.stats import CheckerSample, Interval
 
 LEAST_EXISTENCE_F1 = 0.95

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audit import metrics, stats
 from audit.claims import Facts, Ruling
-from audit.claims.structured import StructuredRung
+from audit.claims.verification.structured import StructuredRung
 from audit.findings import Direction, Param
 from audit.knowledge import KnowledgeBase, evaluate
 from audit.knowledge.falsehoods import Falsehood

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audit.claims.structured import StructuredRung
+from audit.claims.verification.structured import StructuredRung
 from audit.errors import ConfigError, nearest
 from audit.knowledge import Extended, KnowledgeBase, SentenceEncoder, read_documents, with_rows
 from audit.types import Catalog

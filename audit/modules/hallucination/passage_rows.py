@@ -13,7 +13,7 @@ from itertools import zip_longest
 
 from audit.claims import Claim
 from audit.claims.columns import key, named, role
-from audit.claims.extract import Extractor
+from audit.claims.extraction.extract import Extractor
 from audit.grounding import Grounder
 from audit.types import AttributeValue, Catalog, Item, Passage, Request, User
 

@@ -50,7 +50,7 @@ def build(rungs: Mapping[str, Any] | None, dataset: Dataset, audited: TargetInfo
     found: list[Rung] = []
     nli, judge = (rungs or {}).get("nli"), (rungs or {}).get("judge")
     if nli is not None:
-        from audit.claims.nli import NliRung
+        from audit.claims.verification.nli import NliRung
 
         try:
             found.append(NliRung(**nli) if isinstance(nli, Mapping) else NliRung(nli))
@@ -64,7 +64,7 @@ def build(rungs: Mapping[str, Any] | None, dataset: Dataset, audited: TargetInfo
 def _judge(block: Mapping[str, Any], dataset: Dataset, audited: TargetInfo) -> Rung:
     from pydantic import ValidationError
 
-    from audit.claims.judge import JudgeRung
+    from audit.claims.verification.judge import JudgeRung
     from audit.config import TargetConfig
     from audit.targets.build import build as build_target
 

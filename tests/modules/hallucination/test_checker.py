@@ -12,7 +12,7 @@ from helpers import Scripted
 from part_world import a_context, small_world
 
 from audit import stats
-from audit.claims.scoring import run_checker
+from audit.claims.benchmark.scoring import run_checker
 from audit.data.dataset import Dataset
 from audit.errors import ConfigError
 from audit.grounding import Grounder
@@ -117,7 +117,7 @@ def test_a_bad_checker_does_not_pass_its_gates(audit):
 
             return [Ruling(claim, "contradicted", "structured") for claim in claims]
 
-    from audit.claims.extract import extract
+    from audit.claims.extraction.extract import extract
 
     bad = run_checker(replace(audit.benchmark, answers=audit.benchmark.answers[:300]), extract, Suspects())
     said = " ".join(gates.gate(bad))
@@ -220,10 +220,10 @@ def test_the_clean_twin_is_not_accused(ml100k):
 
 
 def test_a_year_off_by_one_is_an_error_only_where_years_are_strict(real):
-    from audit.claims.extract import extract
-    from audit.claims.injected import generate
-    from audit.claims.ladder import Ladder
-    from audit.claims.structured import StructuredRung
+    from audit.claims.benchmark.injected import generate
+    from audit.claims.extraction.extract import extract
+    from audit.claims.verification.ladder import Ladder
+    from audit.claims.verification.structured import StructuredRung
     from audit.modules.hallucination.checker_findings import conclude
 
     strict = generate(real.dataset.catalog, seed=7, size=120, strict_years=True)

@@ -9,7 +9,7 @@ from helpers import Scripted
 from part_world import a_context, small_world
 
 from audit.claims import Facts, Ruling
-from audit.claims.judge import JudgeRung
+from audit.claims.verification.judge import JudgeRung
 from audit.errors import ConfigError
 from audit.modules.hallucination import rungs as ladder
 from audit.modules.hallucination.citations import Citations, Counts, judge, sentences

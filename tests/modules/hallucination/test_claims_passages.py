@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audit.claims.extract import Extractor
+from audit.claims.extraction.extract import Extractor
 from audit.grounding import Grounder
 from audit.knowledge import item_document
 from audit.modules.hallucination.passage_rows import PassageReader

@@ -11,7 +11,7 @@ from helpers import Scripted
 from part_world import a_context, small_world
 
 from audit.claims import Ruling
-from audit.claims.reading import texts
+from audit.claims.verification.reading import texts
 from audit.errors import ConfigError
 from audit.knowledge import Document, KnowledgeBase
 from audit.modules.hallucination.claim_outcomes import ClaimReader

@@ -8,10 +8,10 @@ from itertools import combinations
 
 from audit.claims.claim import Claim
 from audit.claims.columns import key, role
-from audit.claims.comparisons import APPROXIMATE, MINUTES, PAGES, SHARE, YEAR_TOLERANCE
-from audit.claims.genres import Genres, plain
-from audit.claims.people import one_of, people
-from audit.claims.quantities import Range, lengths, price, years
+from audit.claims.verification.comparisons import APPROXIMATE, MINUTES, PAGES, SHARE, YEAR_TOLERANCE
+from audit.claims.verification.genres import Genres, plain
+from audit.claims.verification.people import one_of, people
+from audit.claims.verification.quantities import Range, lengths, price, years
 from audit.grounding.titles import normalise
 
 MAX_CLAIMS = 200

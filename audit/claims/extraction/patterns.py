@@ -13,7 +13,7 @@ import yaml
 
 from audit.claims.claim import Predicate
 from audit.claims.columns import key, named, parts
-from audit.claims.found import Found
+from audit.claims.extraction.found import Found
 from audit.types import Catalog
 
 MAX_GENRES = 400
@@ -164,6 +164,6 @@ def _expanded(pattern: str, macros: Mapping[str, str]) -> str:
 
 @cache
 def _table() -> dict[str, Any]:
-    read = resources.files("audit.claims").joinpath("patterns.yaml").read_text(encoding="utf-8")
+    read = resources.files("audit.claims.extraction").joinpath("patterns.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(read)
     return loaded

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from audit.claims.found import Found
-from audit.claims.subjects import Title
+from audit.claims.extraction.found import Found
+from audit.claims.extraction.subjects import Title
 
 _ADVERBS = (
     r"(?:(?:also|really|previously|already|recently|once|clearly|particularly|especially|rather|truly|all|just|both|so|greatly"

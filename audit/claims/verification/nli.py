@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.claims.claim import Claim, Facts, Ruling, RungName
-from audit.claims.reading import statement, texts
+from audit.claims.verification.reading import statement, texts
 from audit.errors import ConfigError
 from audit.knowledge.chunks import chunked
 from audit.knowledge.document import Document

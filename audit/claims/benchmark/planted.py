@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from audit.claims.benchmark.drafts import Part
 from audit.claims.claim import Facts, Predicate, Verdict
-from audit.claims.drafts import Part
 from audit.types import Catalog, Request
 
 

@@ -7,8 +7,8 @@ import re
 
 import numpy as np
 
-from audit.claims.drafts import Draft, Slot, Statement, World, pick, wordings
-from audit.claims.planted import PlantedAnswer, PlantedClaim, PlantedTitle
+from audit.claims.benchmark.drafts import Draft, Slot, Statement, World, pick, wordings
+from audit.claims.benchmark.planted import PlantedAnswer, PlantedClaim, PlantedTitle
 from audit.types import Event, Request, User
 
 STYLES = ("list", "prose", "json")

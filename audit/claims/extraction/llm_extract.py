@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit.claims.claim import Claim
-from audit.claims.extract import Extractor
-from audit.claims.modality import modality
-from audit.claims.patterns import PREDICATES
-from audit.claims.sentences import plain, spoken
+from audit.claims.extraction.extract import Extractor
+from audit.claims.extraction.modality import modality
+from audit.claims.extraction.patterns import PREDICATES
+from audit.claims.extraction.sentences import plain, spoken
 from audit.grounding import Grounder, normalise
 from audit.target import Recommender
 from audit.types import Request, User

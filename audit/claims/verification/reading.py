@@ -61,6 +61,6 @@ def _cut(sentence: str, parts: dict[str, str]) -> tuple[str, str, str]:
 
 @cache
 def _wordings() -> dict[str, dict[str, str]]:
-    read = resources.files("audit.claims").joinpath("statements.yaml").read_text(encoding="utf-8")
+    read = resources.files("audit.claims.verification").joinpath("statements.yaml").read_text(encoding="utf-8")
     loaded: dict[str, dict[str, str]] = yaml.safe_load(read)
     return loaded

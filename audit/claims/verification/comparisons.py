@@ -8,9 +8,9 @@ from functools import cached_property
 
 from audit.claims.claim import Claim, Ruling, Verdict
 from audit.claims.columns import Cell, key, named, words_of
-from audit.claims.genres import Genres, plain
-from audit.claims.people import one_of, people
-from audit.claims.quantities import Range, lengths, number, price, years
+from audit.claims.verification.genres import Genres, plain
+from audit.claims.verification.people import one_of, people
+from audit.claims.verification.quantities import Range, lengths, number, price, years
 from audit.knowledge.document import value_in_words
 from audit.text import listed
 from audit.types import Catalog, Item

@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.claims.benchmark.planted import Benchmark, PlantedAnswer, PlantedClaim, PlantedTitle
 from audit.claims.claim import Claim, Facts, Ruling, Verdict
-from audit.claims.planted import Benchmark, PlantedAnswer, PlantedClaim, PlantedTitle
 from audit.grounding import GroundedList, Grounder
 from audit.types import Request
 
@@ -31,7 +31,7 @@ Counts = NDArray[np.int64]
 
 
 class Rules(Protocol):
-    """What `audit.claims.ladder.Ladder` offers."""
+    """What `audit.claims.verification.ladder.Ladder` offers."""
 
     def rule(self, claims: list[Claim], facts: Facts) -> list[Ruling]:
         """One ruling per claim."""
@@ -207,10 +207,10 @@ def run_checker(
 
     Args:
         benchmark: answers of known truth.
-        extract: as in `audit.claims.extract`.
-        ladder: as in `audit.claims.ladder`.
+        extract: as in `audit.claims.extraction.extract`.
+        ladder: as in `audit.claims.verification.ladder`.
         grounder: over the benchmark's knowledge; made here if it is None.
-        conflicts: as in `audit.claims.conflicts`; None where nothing looks for self-contradictions.
+        conflicts: as in `audit.claims.verification.conflicts`; None where nothing looks for self-contradictions.
     """
     grounder = Grounder(benchmark.catalog) if grounder is None else grounder
     started, reads = time.perf_counter(), []

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from audit.claims.claim import Claim
-from audit.claims.conflicts import Conflict
+from audit.claims.verification.conflicts import Conflict
 from audit.grounding import Grounder
 from audit.types import Request
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from audit.claims.claim import Predicate
 from audit.claims.columns import key, named, role
-from audit.claims.found import Found
-from audit.claims.patterns import PREDICATES, divided
+from audit.claims.extraction.found import Found
+from audit.claims.extraction.patterns import PREDICATES, divided
 from audit.types import Catalog
 
 _NO_LABELS = frozenset(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.claims.claim import Claim, Facts, Ruling, Rung
-from audit.claims.reading import texts
-from audit.claims.structured import StructuredRung
+from audit.claims.verification.reading import texts
+from audit.claims.verification.structured import StructuredRung
 
 RETRIEVAL_MISS = "retrieval miss: no passage about it came"
 """In the note of a claim that could not be checked because nothing was found to check it against."""

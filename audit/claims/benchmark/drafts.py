@@ -164,7 +164,7 @@ class World:
 @cache
 def wordings() -> dict[str, Any]:
     """The sentences, by what they say."""
-    read = resources.files("audit.claims").joinpath("injected.yaml").read_text(encoding="utf-8")
+    read = resources.files("audit.claims.benchmark").joinpath("injected.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(read)
     return loaded
 

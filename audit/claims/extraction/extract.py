@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from audit.claims.claim import Claim
-from audit.claims.found import Found
-from audit.claims.labelled import JsonObject, Labels, json_objects, rows
-from audit.claims.modality import Modality, is_asserted, is_of_others, is_question, modality
-from audit.claims.patterns import Wordings
-from audit.claims.personal import personal
-from audit.claims.sentences import Page, page_of, plain, sentences, spoken
-from audit.claims.subjects import Subjects, Title, masked, titles_of
+from audit.claims.extraction.found import Found
+from audit.claims.extraction.labelled import JsonObject, Labels, json_objects, rows
+from audit.claims.extraction.modality import Modality, is_asserted, is_of_others, is_question, modality
+from audit.claims.extraction.patterns import Wordings
+from audit.claims.extraction.personal import personal
+from audit.claims.extraction.sentences import Page, page_of, plain, sentences, spoken
+from audit.claims.extraction.subjects import Subjects, Title, masked, titles_of
 from audit.grounding import GroundedList, Grounder, normalise
 from audit.types import Request
 

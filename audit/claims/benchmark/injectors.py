@@ -7,8 +7,18 @@ from functools import partial
 
 import numpy as np
 
+from audit.claims.benchmark.drafts import (
+    Draft,
+    Slot,
+    Statement,
+    World,
+    bare_title,
+    main_title,
+    pick,
+    second_title,
+    wordings,
+)
 from audit.claims.claim import Predicate
-from audit.claims.drafts import Draft, Slot, Statement, World, bare_title, main_title, pick, second_title, wordings
 
 Injector = Callable[[World, Draft, np.random.Generator], bool]
 """Changes a draft; False where this draft offers no place for it, and then it is as it was."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from audit.claims.claim import Claim, Facts, Ruling, RungName, Verdict
-from audit.claims.reading import statement, texts
+from audit.claims.verification.reading import statement, texts
 from audit.errors import RecAuditError, TargetUnavailable
 from audit.target import Recommender, describe
 from audit.types import Request, User

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from audit.claims.sentences import Page, plain
+from audit.claims.extraction.sentences import Page, plain
 from audit.grounding import GroundedList, Matcher, Mention
 
 _UP = r"[^\W\d_a-zß-öø-ÿ]"

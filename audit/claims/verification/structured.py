@@ -8,9 +8,9 @@ from typing import get_args
 
 from audit.claims.claim import Claim, Facts, Predicate, Ruling, RungName
 from audit.claims.columns import Cell, cells
-from audit.claims.comparisons import CHECKS, Comparison, Vocabulary, left_open, no_column, ruled
-from audit.claims.history import Past, Titles
-from audit.claims.wishes import read_wishes
+from audit.claims.verification.comparisons import CHECKS, Comparison, Vocabulary, left_open, no_column, ruled
+from audit.claims.verification.history import Past, Titles
+from audit.claims.verification.wishes import read_wishes
 from audit.grounding.titles import normalise
 from audit.text import listed
 from audit.types import Catalog, Item

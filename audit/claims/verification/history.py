@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from audit.claims.columns import key, named, parts
-from audit.claims.genres import Genres, plain
-from audit.claims.people import one_of, people
+from audit.claims.verification.genres import Genres, plain
+from audit.claims.verification.people import one_of, people
 from audit.grounding.matcher import Matcher
 from audit.grounding.titles import normalise, numbers
 from audit.types import Catalog, Item, Request

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audit.claims.claim import Predicate
-from audit.claims.genres import Genres
-from audit.claims.quantities import lengths, price, years
+from audit.claims.verification.genres import Genres
+from audit.claims.verification.quantities import lengths, price, years
 
 _DENIAL = re.compile(r"\b(?:not?|without|avoid(?:ing)?|other than|isn['’]t|except|non)\b[\s-]*", re.IGNORECASE)
 _MONEY = re.compile(

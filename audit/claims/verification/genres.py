@@ -112,7 +112,7 @@ def plain(name: str) -> str:
 
 @cache
 def _table() -> dict[str, Any]:
-    read = resources.files("audit.claims").joinpath("genres.yaml").read_text(encoding="utf-8")
+    read = resources.files("audit.claims.verification").joinpath("genres.yaml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(read)
     same = {other: genre for genre, others in loaded["same"].items() for other in (genre, *others)}
     return {**loaded, "same": same, **{part: frozenset(map(str, loaded[part])) for part in ("filler", "turning")}}

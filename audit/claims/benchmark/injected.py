@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 import numpy as np
 
+from audit.claims.benchmark.drafts import Draft, Part, Slot, Statement, World, bare_title, pick, wordings
+from audit.claims.benchmark.injectors import Injector, injectors, wish
+from audit.claims.benchmark.planted import Benchmark
+from audit.claims.benchmark.writer import STYLES, Writer
 from audit.claims.claim import Predicate
-from audit.claims.drafts import Draft, Part, Slot, Statement, World, bare_title, pick, wordings
-from audit.claims.injectors import Injector, injectors, wish
-from audit.claims.planted import Benchmark
-from audit.claims.writer import STYLES, Writer
 from audit.seeds import generator
 from audit.types import Catalog
 

@@ -1,0 +1,1 @@
+"""From claims to rulings: the rungs of the ladder, and what contradicts itself."""
