@@ -22,6 +22,9 @@ Accountant = Literal["prv", "rdp"]
 ACCOUNTANTS: tuple[Accountant, ...] = ("prv", "rdp")
 """`prv` is tight and numeric, `rdp` looser and quick. The Gaussian approximation (`gdp`) is no bound, so not here."""
 
+MOST = 100.0
+"""ε above which the numeric accountant overflows; e to that power bounds nothing anyway."""
+
 TOLERANCE = 0.01
 """How far below the target ε a calibrated training may stay."""
 
@@ -98,6 +101,11 @@ def calibrate(
     """
     if not epsilon > 0:
         raise ConfigError(f"dp.epsilon: {epsilon!r} must be positive; .inf trains without noise, for comparison")
+    if MOST < epsilon < math.inf:
+        raise ConfigError(
+            f"dp.epsilon: {epsilon!r} promises nothing, and above {MOST:g} the accountants are not exact; take less, or "
+            ".inf to train without noise, for comparison"
+        )
     check_delta(delta)
     if steps < 1:
         raise ConfigError(f"dp.steps: {steps!r} must be at least 1")

@@ -129,7 +129,9 @@ def train(
         source = Rows(model, units, pad=base.pad, mode=mode, physical=physical)
         lora = {"rank": rank, "alpha": alpha, "modules": modules if isinstance(modules, str) else list(modules)}
         plan = {"lora": lora, "peak": peak, "seed": seed, "base": base.identity}
-        who.write(out)
+        if not loop.checkpoints(out):
+            # A command that goes on from a checkpoint with other settings is refused below, and leaves the list alone.
+            who.write(out)
         started = time.monotonic()
         try:
             history = loop.run(

@@ -181,7 +181,9 @@ def train(
         base = base or _smollm2()
         source = Users(base, groups, recipe, seed, workers)
         plan = {"recipe": vars(recipe), "seed": seed, "dataset": dataset.digest, "base": base.identity}
-        who.write(out)
+        if not loop.checkpoints(out):
+            # A command that goes on from a checkpoint with other settings is refused below, and leaves the list alone.
+            who.write(out)
         started = time.monotonic()
         history = loop.run(
             source,

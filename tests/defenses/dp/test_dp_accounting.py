@@ -71,7 +71,7 @@ def test_delta_must_be_less_than_one_unit() -> None:
     check_delta(0.009, 100)
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.nan])
-def test_epsilon_is_positive(epsilon: float) -> None:
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, math.nan, 101.0])
+def test_epsilon_is_positive_and_says_something(epsilon: float) -> None:
     with pytest.raises(ConfigError, match=r"dp\.epsilon"):
         calibrate(epsilon=epsilon, delta=1e-4, rate=0.1, steps=10)

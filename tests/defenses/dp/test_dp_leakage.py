@@ -1,7 +1,7 @@
 """Trainings as an adversary sees them: overfitted, private, and broken ones that still claim to be private.
 
-The people here are random sequences, which is the worst case: nothing is to be learnt but who was there. So at ε = 8 the
-plain loss shows nothing and the loss against the base model still does, as ε = 8 allows.
+The people here are random sequences, which is the worst case: nothing is to be learnt but who was there. So at ε = 8
+the plain loss shows nothing and the loss against the base model still does, as ε = 8 allows.
 
 Leaks find the missing noise. They do not find batches that are clipped whole: sixty people like all others leak nothing
 that is seen through the noise, and only the odd one would. For that there is the check on made-up gradients.

@@ -137,9 +137,16 @@ def test_a_finished_training_is_not_repeated_on_the_same_people(tmp_path: Path) 
 def test_other_settings_or_other_people_do_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train(causal(), people(24), out=tmp_path, progress=killing(3), **COMMON)
-    for users, changed in ((people(24), {"epsilon": 3.0}), (people(24, seed=1), {}), (people(24), {"clip": 1.0})):
+    members = Members.read(tmp_path)
+    for users, changed in (
+        (people(24), {"epsilon": 3.0}),
+        (people(24, seed=1), {}),
+        (people(24), {"clip": 1.0}),
+        (people(24), {"share": 0.5}),
+    ):
         with pytest.raises(TargetError, match="other settings"):
             train(causal(), users, out=tmp_path, **COMMON | changed)
+    assert Members.read(tmp_path) == members
 
 
 def test_two_trainings_with_equal_settings_have_noise_of_their_own(tmp_path: Path) -> None:
