@@ -7,7 +7,7 @@ with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -253,6 +253,19 @@ class Retrains(Protocol):
         """A twin of the same kind and options, fitted on all interactions of `dataset`: nothing is held out.
 
         The target itself stays as it is. Equal datasets give equal twins.
+        """
+        ...
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """A target that can be asked to forget people without being trained anew."""
+
+    def forget(self, users: Collection[str]) -> Recommender:
+        """A twin that should behave as if these users had never been in its training; the target stays as it is.
+
+        Args:
+            users: ids; those who were not in the training change nothing.
         """
         ...
 

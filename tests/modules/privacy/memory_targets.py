@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -147,6 +148,51 @@ class Memorised(OfMembers):
         if self.text:
             return Answer(text="\n".join(f"{n}. {item.title}" for n, item in enumerate(listed, 1)))
         return Answer(tuple(Ranked(item.id, item.title) for item in listed))
+
+
+class Store(OfMembers):
+    """Knows what came behind each item in each history that it was trained on, and ranks that first.
+
+    Args:
+        dataset: what it is trained on.
+        keeps: whether training anew starts from what it knew before.
+        forgets: `truly` drops the people that it is asked to forget, `says` only says so.
+        old: what it knew before.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        keeps: bool = False,
+        forgets: str = "truly",
+        old: frozenset[tuple[str, ...]] = frozenset(),
+    ) -> None:
+        super().__init__(None, reveals=frozenset({Insight.TRAIN}))
+        self.dataset, self.keeps, self.forgets = dataset, keeps, forgets
+        rows = {user: [e.item.id for e in dataset.events(user)] for user in dataset.user_ids}
+        self.known = frozenset((user, *pair) for user, row in rows.items() for pair in itertools.pairwise(row)) | (
+            old if keeps else frozenset()
+        )
+
+    def retrain(self, dataset: Dataset) -> Store:
+        return Store(dataset, keeps=self.keeps, forgets=self.forgets, old=self.known)
+
+    def forget(self, users: Collection[str]) -> Store:
+        if self.forgets == "says":
+            return self
+        return Store(self.dataset.without_users(users), forgets=self.forgets)
+
+    def recommend(self, requests: Sequence[Request]) -> list[Answer]:
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Request) -> Answer:
+        last = request.user.history[-1].item.id
+        items = request.candidates if request.candidates is not None else self.dataset.catalog.items_in_order
+        order = sorted(
+            items, key=lambda i: ((request.user.id, last, i.id) not in self.known, noise(request.user.id, last, i.id))
+        )
+        return Answer(tuple(Ranked(item.id, item.title) for item in order[: request.k]))
 
 
 def rng(seed: int = 0) -> np.random.Generator:
