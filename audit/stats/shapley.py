@@ -90,6 +90,23 @@ class Estimated:
     pairs: int
 
 
+def half_width(se: ArrayLike, pairs: int, level: float = 0.95) -> Floats:
+    """Half the interval of a value estimated from a few pairs, by Student's t with one degree less than pairs.
+
+    From eight pairs a normal interval of 95 % covers 91 %.
+
+    Args:
+        se: (n,) standard errors; 0 stays 0.
+        pairs: on how many they rest.
+        level: confidence level.
+    """
+    from scipy.stats import t
+
+    errors = np.asarray(se, dtype=np.float64)
+    wide = float(t.ppf((1.0 + level) / 2.0, pairs - 1)) if pairs > 1 else np.inf
+    return np.where(errors > 0, wide * np.where(errors > 0, errors, 1.0), 0.0)
+
+
 def permutation_shapley(orders: ArrayLike, walks: ArrayLike) -> Estimated:
     """Shapley values from walks along antithetic pairs of orders.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from audit.modules.explanation.values import Case, Values
 from audit.stats import shapley
-from audit.stats.intervals import normal_quantile
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,6 +31,8 @@ EXACT = 8
 """Players up to which every set is tried: 256 questions."""
 _PRECISE = 0.1
 """Standard error of every φ, as a share of |v(N) - v(∅)|, below which no further order is drawn."""
+_FEWEST = 8
+"""Pairs of orders before the errors are believed."""
 _ROUND = 4
 """Pairs of orders asked at once."""
 
@@ -47,6 +48,7 @@ class Attribution:
         evaluations: how many v(S) it rests on.
         total: v(N) - v(∅), which Shapley values sum to; NaN where these were not asked.
         unmet: why there is no attribution, as the end of a sentence; "" where there is one.
+        pairs: of orders that were drawn; 0 where none were.
     """
 
     phi: Floats
@@ -55,6 +57,7 @@ class Attribution:
     evaluations: int
     total: float = float("nan")
     unmet: str = ""
+    pairs: int = 0
 
     @property
     def usable(self) -> bool:
@@ -68,7 +71,7 @@ class Attribution:
 
     def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """(low, high) of each φ: what another draw of orders would give."""
-        half = normal_quantile(level) * self.se
+        half = shapley.half_width(self.se, self.pairs, level)
         return self.phi - half, self.phi + half
 
     def tied(self, level: float = 0.95) -> Ints:
@@ -179,8 +182,9 @@ def _sampled(values: Values, streams: dict[int, np.random.Generator], evaluation
             estimate = shapley.permutation_shapley(taken, seen)
             total = float(seen[0, -1] - seen[0, 0])
             spent = 2 + 2 * (n - 1) * estimate.pairs
-            found[c] = Attribution(estimate.phi, estimate.se, False, spent, total)
-            precise = bool(np.all(estimate.se <= _PRECISE * abs(total)))
+            found[c] = Attribution(estimate.phi, estimate.se, False, spent, total, pairs=estimate.pairs)
+            # A standard error from a few pairs is itself uncertain: one small by luck must not end the draws.
+            precise = estimate.pairs >= _FEWEST and bool(np.all(estimate.se <= _PRECISE * abs(total)))
             readable = bool(np.isfinite(estimate.phi).all())
             if readable and not precise and estimate.pairs < _pairs(n, evaluations):
                 still.append(c)
@@ -228,7 +232,7 @@ def _blind(method: Method, values: Values, c: int, rng: np.random.Generator) -> 
 
 
 def _turned(one: Attribution) -> Attribution:
-    return Attribution(-one.phi, one.se, one.exact, one.evaluations, -one.total, one.unmet)
+    return replace(one, phi=-one.phi, total=-one.total)
 
 
 def _none(n: int, reason: str) -> Attribution:
