@@ -103,8 +103,8 @@ def calibrate(
         raise ConfigError(f"dp.epsilon: {epsilon!r} must be positive; .inf trains without noise, for comparison")
     if MOST < epsilon < math.inf:
         raise ConfigError(
-            f"dp.epsilon: {epsilon!r} promises nothing, and above {MOST:g} the accountants are not exact; take less, or "
-            ".inf to train without noise, for comparison"
+            f"dp.epsilon: {epsilon!r} promises nothing, and above {MOST:g} the accountants are not exact; take "
+            "less, or .inf to train without noise, for comparison"
         )
     check_delta(delta)
     if steps < 1:
