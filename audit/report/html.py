@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from audit import text
 from audit.findings import Finding, Verdict
-from audit.report import claims, facts, hallucination_plots, plots, words
+from audit.report import claims, facts, hallucination_plots, plots, privacy_plots, words
 from audit.report.evidence import IN_ALL, Shown, collect
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
@@ -98,6 +98,7 @@ def _environment() -> Environment:
         control=words.control,
         count=text.count,
         curves=plots.curves,
+        epsilon_bars=privacy_plots.epsilon_bars,
         forest=plots.forest,
         css=lambda verdict: (verdict or "measured").replace("_", "-"),
         interval=text.interval,

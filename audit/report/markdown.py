@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit.edits import Change
 from audit.findings import CLAIM_VERDICTS
-from audit.report import claims, facts, hallucination_markdown, words
+from audit.report import claims, facts, hallucination_markdown, privacy_markdown, words
 from audit.report.attributions import Chart
 from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
@@ -205,6 +205,8 @@ def _module(module: ModuleView) -> str:
         parts += fairness(module.fairness)
     if module.hallucination:
         parts += hallucination_markdown.section(module.hallucination)
+    if module.privacy:
+        parts += privacy_markdown.section(module.privacy)
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]

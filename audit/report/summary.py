@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding
 from audit.policy import by_severity
-from audit.report import fairness_remarks, hallucination_remarks, words
+from audit.report import fairness_remarks, hallucination_remarks, privacy_remarks, words
 from audit.report.view import PARTS, RunView, named
 from audit.text import clip, count, interval, listed, number, one_line, percent, rounded_up
 
@@ -82,6 +82,8 @@ def summary(view: RunView) -> list[Remark]:
         ("Is anyone selected less often?", fairness_remarks.selected(findings)),
         ("Does it make things up?", hallucination_remarks.made_up(findings)),
         ("Do passages help?", hallucination_remarks.grounded(findings)),
+        ("What is promised to whom it learnt from?", privacy_remarks.promised(findings)),
+        ("Does it give people away?", privacy_remarks.given_away(findings)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding, Verdict
 from audit.policy import Policy, by_severity
-from audit.report import fairness_words, hallucination_words, words
+from audit.report import fairness_words, hallucination_words, privacy_words, words
 from audit.report.defenses import METRICS as OF_DEFENSES
 from audit.report.defenses import DefenseView, defense_view
 from audit.report.fairness import FairnessView, fairness_view
 from audit.report.hallucination import HallucinationView, hallucination_view
+from audit.report.privacy import PrivacyView, privacy_view
 
 if TYPE_CHECKING:
     from audit.run import Run
@@ -156,6 +157,7 @@ class ModuleView:
     defenses: DefenseView | None
     fairness: FairnessView | None
     hallucination: HallucinationView | None
+    privacy: PrivacyView | None
     untestable: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
@@ -238,6 +240,7 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         defense_view(r.finding for r in tested),
         fairness_view(r.finding for r in rows),
         hallucination_view(r.finding for r in rows),
+        privacy_view(r.finding for r in rows),
         tuple(r.finding for r in rows if r.finding.verdict == "not_applicable"),
         tuple(r.finding for r in rows),
     )
@@ -258,6 +261,8 @@ _PLACES = ("headline", "anchor", "history", "valid", "advantage", "attack", "cos
 def _place(key: str) -> tuple[int, str]:
     if key.startswith("made:"):
         return hallucination_words.place(key)
+    if key.startswith(privacy_words.PREFIX):
+        return privacy_words.place(key)
     return _rank(key), ""
 
 
@@ -276,6 +281,8 @@ def section(finding: Finding) -> tuple[str, str, str]:
         return fairness_words.section(finding)
     if finding.module == "hallucination":
         return hallucination_words.section(finding)
+    if finding.module == "privacy":
+        return privacy_words.section(finding)
     if finding.metric in OF_DEFENSES:
         name = str(p.get("defense") or "")
         return f"defense:{name}", f"Behind {name}" if name else "Without a defense, under the same attacks", ""
@@ -328,7 +335,7 @@ def _matrix(rows: Sequence[Row]) -> Matrix | None:
     for row in rows:
         p = row.finding.params
         name = p.get("attack") or p.get("control")
-        if row.finding.metric in OF_DEFENSES:
+        if row.finding.metric in OF_DEFENSES or row.finding.module == "privacy":
             continue
         if not name or p.get("over") or row.finding.metric.endswith("_at") or any(p.get(part) for part in PARTS):
             continue

@@ -8,7 +8,7 @@ from functools import cache
 from audit import registry
 from audit.errors import RecAuditError
 from audit.findings import Finding, Verdict
-from audit.report import fairness_words, hallucination_words
+from audit.report import fairness_words, hallucination_words, privacy_words
 
 VERDICT_WORDS: dict[Verdict | None, str] = {
     "fail": "fail",
@@ -153,12 +153,13 @@ _FRAMEWORKS = {
     "mitre-atlas": "MITRE ATLAS",
     "eu-dsa": "EU Digital Services Act",
     "us-cfr": "US Code of Federal Regulations",
+    "gdpr": "GDPR",
 }
 
 
 def is_rate(metric: str) -> bool:
     """Whether a value of this metric is a share that people say in percent."""
-    return metric.endswith("_rate") or metric in {"hr", "asr", "psr"}
+    return metric.endswith("_rate") or metric in {"hr", "asr", "psr", "tpr_at_1pct_fpr", "tpr_at_01pct_fpr"}
 
 
 def meaning(finding: Finding) -> str:
@@ -170,13 +171,17 @@ def meaning(finding: Finding) -> str:
 _MODULES: dict[str, Mapping[str, str]] = {
     "fairness": fairness_words.MEANINGS,
     "hallucination": hallucination_words.MEANINGS,
+    "privacy": privacy_words.MEANINGS,
 }
+
+
+_SHORTS = (_SHORT, fairness_words.SHORT, hallucination_words.SHORT, privacy_words.SHORT)
 
 
 def short(metric: str) -> str:
     """A column head for a metric."""
     spelt = metric.replace("_", " ").capitalize()
-    return _SHORT.get(metric) or fairness_words.SHORT.get(metric) or hallucination_words.SHORT.get(metric, spelt)
+    return next((names[metric] for names in _SHORTS if metric in names), spelt)
 
 
 def control(tag: str) -> str:
