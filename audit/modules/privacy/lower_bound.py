@@ -99,7 +99,7 @@ def _judge(table: Table, claim: Claim, card: ReportCard, rng: np.random.Generato
     level = 1.0 - (1.0 - card.level) / _METHODS
     inside, outside = _sides(table)
     if min(inside.shape[1], outside.shape[1]) < 4:
-        reason = "fewer than four users of a side have every score"
+        reason = f"{inside.shape[1]} members and {outside.shape[1]} others have every score, and 4 of each are needed"
         card.skip("epsilon_lower_bound", _TITLES["two-hypothesis"], reason, **_params("two-hypothesis"))
     else:
         bound = stats.held_out_epsilon(inside, outside, delta=claim.delta, level=level, rng=rng)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audit.errors import ConfigError
+from audit.errors import ConfigError, DataError
 from audit.gateway import Ask
 from audit.modules.base import Context
 from audit.modules.privacy import scores
@@ -131,7 +131,10 @@ class Asking:
             if self.signal == "auto":
                 return "the target gives no log-probabilities or scores, and ranks nothing, so a row tells nothing"
             return f"the signal {self.signal!r} cannot be had of this target and task; signal: auto takes what there is"
-        sides = [q.member for q in {q.user: q for q in self._questions(context)}.values()]
+        try:
+            sides = [q.member for q in {q.user: q for q in self._questions(context)}.values()]
+        except DataError as error:
+            return f"the log has no such rows ({error})"
         if min(sum(sides), len(sides) - sum(sides)) < FEWEST:
             return (
                 f"{sum(sides)} members and {len(sides) - sum(sides)} others have rows long enough to be asked about "

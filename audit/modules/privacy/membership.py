@@ -45,7 +45,10 @@ class Membership(Asking):
             judge.users(score)
             judge.rows(score)
         if not table.found:
-            card.skip("mia_auc", "Membership", "no row got an answer that could be read", part="membership")
+            reason = f"none of {table.lost:,} rows got an answer that could be read"
+            if table.signal == "scores":
+                reason += "; scores must be chances of a yes, between 0 and 1"
+            card.skip("mia_auc", "Trained-on people told from others", reason, part="membership")
         return Output(card.corrected(), output.evidence, card.values)
 
 

@@ -7,15 +7,18 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 from world import make_world
 
 from audit.data.dataset import Dataset
 from audit.guarantee import Guarantee, Members
 from audit.target import Input, Insight, TargetInfo, TokenMoments
 from audit.types import Answer, Ranked, Request
+
+# Many times faster than SciPy's for single numbers.
+NORMAL = NormalDist()
 
 
 @cache
@@ -33,7 +36,7 @@ def coin(dataset: Dataset, seed: int = 0) -> Members:
 def gauss(*names: object) -> float:
     """A standard normal number that is a function of names."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
-    return float(norm.ppf((int.from_bytes(digest[:7], "big") + 0.5) / 2**56))
+    return NORMAL.inv_cdf((int.from_bytes(digest[:6], "big") + 0.5) / 2**48)
 
 
 class Remembers:
@@ -107,7 +110,7 @@ class Ranker:
             user = request.user.id
             key = (user, len(request.user.history))
             order = sorted(request.candidates, key=lambda item: gauss(*key, item.id))
-            if user in self.members.inside and norm.cdf(gauss("told", *key)) < self.share:
+            if user in self.members.inside and NORMAL.cdf(gauss("told", *key)) < self.share:
                 # It remembers the pairs of the training; the others are decoys that the user never met.
                 order.sort(key=lambda item: item.id not in self.met[user])
             found.append(Answer(tuple(Ranked(item.id, item.title) for item in order[: request.k])))

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from membership_world import Ranker, Remembers, coin, people, write
+from membership_world import Ranker, Remembers, card, coin, people, write
 from part_world import a_context
 from scipy.stats import norm
 
 from audit.guarantee import Members
 from audit.modules.privacy.known import masked
+from audit.modules.privacy.lower_bound import LowerBound
 from audit.modules.privacy.membership import Membership
 from audit.target import Insight
 from audit.types import Answer
@@ -55,8 +56,10 @@ def test_the_auc_is_that_of_the_planted_memory(tmp_path: Path, reveals, strength
     assert found(output, "blind_auc", "words").ci[0] <= 0.5 <= found(output, "blind_auc", "words").ci[1]
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say(tmp_path: Path) -> None:
+def test_intervals_hold_the_truth_as_often_as_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over planted targets and coins of their own: 95 % of twelve, less what chance allows."""
+    # Fitted for each coin, the blind classifier would take most of the time.
+    monkeypatch.setattr("audit.modules.privacy.measure.by_words", lambda *_, **__: None)
     held, strength = 0, 0.7
     for seed in range(12):
         target = Remembers(people(), coin(people(), seed), strength, seed=seed)
@@ -190,6 +193,22 @@ def test_rows_without_a_readable_answer_are_counted(tmp_path: Path) -> None:
     assert f"{lost:,} rows got no readable answer" in finding.note
 
 
+class Rates(Remembers):
+    """Gives stars instead of chances."""
+
+    def recommend(self, requests):
+        return [replace(a, ranked=tuple(replace(e, score=4.0) for e in a.ranked)) for a in super().recommend(requests)]
+
+
+def test_scores_that_are_no_chances_are_lost_and_said_so(tmp_path: Path) -> None:
+    data = people(60)
+    run = context(Rates(data, coin(data), 1.0, guarantee=card()), tmp_path, data)
+    (*_, finding) = Membership(neighbours=0).run(run, examples=0).findings
+    assert finding.verdict == "not_applicable"
+    assert "scores must be chances of a yes" in finding.reason
+    assert all(f.verdict == "not_applicable" for f in LowerBound(neighbours=0).run(run, examples=0).findings)
+
+
 def test_the_plan_is_what_is_asked_and_a_second_part_asks_nothing(tmp_path: Path) -> None:
     target = Remembers(people(), coin(people()), 1.0)
     run, part = context(target, tmp_path), Membership(neighbours=1)
@@ -255,6 +274,7 @@ def test_what_is_lacking_is_said(tmp_path: Path) -> None:
     assert "3 members" in lacking(Remembers(data, few, 1.0))
     assert "'logprobs' cannot be had" in lacking(Remembers(data, members, 1.0), signal="logprobs")
     assert "rows long enough to be asked about (history: 30)" in lacking(Remembers(data, members, 1.0), history=30)
+    assert "no such rows" in lacking(Remembers(data, members, 1.0), history=50)
     stranger = Members(members.inside | {"a stranger"}, members.outside)
     named = write(stranger, tmp_path / "named")
     part = Membership(members=named, neighbours=0)
