@@ -15,7 +15,7 @@ does not cover them, and only canaries that are planted once may be held against
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -43,6 +43,8 @@ class Canary:
         inserted: whether its coin said so.
         secret: id of the item behind the history, or the digits of the note. Never to be shown.
         history: ids of the items before the secret, oldest first; empty for notes.
+        others: ids of items of the space that a yes/no trainer learns as disliked behind the same history. Of one liked
+            item alone such a trainer learns to say yes, and nothing that tells the secret from the rest.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Canary:
     inserted: bool
     secret: str = field(repr=False)
     history: tuple[str, ...] = field(default=(), repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -94,7 +97,14 @@ class Canaries:
         told |= {"space": list(self.space)} if self.form == "history" else {"digits": self.digits}
         for side, canaries in (("inside", self.inside), ("outside", self.outside)):
             told[side] = [
-                {"id": c.id, "times": c.times, "secret": c.secret, "history": list(c.history)} for c in canaries
+                {
+                    "id": c.id,
+                    "times": c.times,
+                    "secret": c.secret,
+                    "history": list(c.history),
+                    "others": list(c.others),
+                }
+                for c in canaries
             ]
         return told
 
@@ -147,6 +157,7 @@ def plan_canaries(
     form: Form = "history",
     history: int = 10,
     space: int = 64,
+    others: int = 3,
     digits: int = 5,
 ) -> Canaries:
     """Draw canaries: their secrets, and by a fair coin each which of them are to be planted.
@@ -163,6 +174,7 @@ def plan_canaries(
         form: `history` or `note`.
         history: items before the secret; no fewer than the trainer needs.
         space: |R|, for histories.
+        others: items that a yes/no trainer learns as disliked, beside the secret; so many and one rows are in a unit.
         digits: of a secret, for notes: |R| is 10 to that power.
 
     Raises:
@@ -181,6 +193,8 @@ def plan_canaries(
         raise ConfigError(f"canaries.repeats: {list(repeats)!r} must be a list of whole numbers of at least 1")
     if form not in FORMS:
         raise ConfigError(f"canaries.form: {form!r} must be one of {', '.join(FORMS)}")
+    if others >= space:
+        raise ConfigError(f"canaries.others: {others!r} must be less than the space of {space}")
     if digits > 12:
         raise ConfigError(f"canaries.digits: {digits!r} must be at most 12")
     names = [f"{_MARK}{int(n):08x}" for n in rng.choice(2**32, count, replace=False)]
@@ -193,21 +207,16 @@ def plan_canaries(
     band = _alike(dataset, space + 2 * history)
     mixed = [band[i] for i in rng.permutation(len(band))]
     among, before = mixed[:space], mixed[space:]
-    canaries = tuple(
-        Canary(
-            name,
-            often,
-            coin,
-            secret=among[int(rng.integers(space))],
-            history=tuple(before[i] for i in rng.permutation(len(before))[:history]),
-        )
-        for name, often, coin in zip(names, times, coins.tolist(), strict=True)
-    )
-    return Canaries("history", canaries, space=tuple(among))
+    canaries = []
+    for name, often, coin in zip(names, times, coins.tolist(), strict=True):
+        secret, *rest = (among[i] for i in rng.permutation(space)[: others + 1].tolist())
+        shown = tuple(before[i] for i in rng.permutation(len(before))[:history].tolist())
+        canaries.append(Canary(name, often, coin, secret, shown, tuple(rest)))
+    return Canaries("history", tuple(canaries), space=tuple(among))
 
 
 def canary_users(canaries: Canaries, dataset: Dataset) -> list[WindowGroup]:
-    """The planted canaries as units of a yes/no trainer: behind the history, the secret is liked.
+    """The planted canaries as units of a yes/no trainer: behind the history, the secret is liked and others are not.
 
     Returns:
         One group per unit, `times` of them for each planted canary.
@@ -215,11 +224,19 @@ def canary_users(canaries: Canaries, dataset: Dataset) -> list[WindowGroup]:
     Raises:
         DataError: they are notes, or an item is not in the catalogue.
     """
-    return [
-        WindowGroup(unit, _events(canary, dataset), (dataset.catalog[canary.secret],), (1,), "train")
-        for canary in _planted(canaries, dataset)
-        for unit in canary.units
-    ]
+    found = []
+    for canary in _planted(canaries, dataset):
+        # In an order that says nothing, for trainers to whom order means something.
+        targets = sorted((canary.secret, *canary.others))
+        group = WindowGroup(
+            "",
+            _events(canary, dataset),
+            tuple(dataset.catalog[item] for item in targets),
+            tuple(int(item == canary.secret) for item in targets),
+            "train",
+        )
+        found += [replace(group, user=unit) for unit in canary.units]
+    return found
 
 
 def canary_events(canaries: Canaries, dataset: Dataset, *, tail: int = 0) -> dict[str, tuple[Event, ...]]:
@@ -287,7 +304,7 @@ def canary_request(
 
 def check_items(canaries: Canaries, dataset: Dataset) -> None:
     """Raise DataError where an item of the canaries is not in the catalogue."""
-    used = {*canaries.space, *(item for canary in canaries.members for item in canary.history)}
+    used = {*canaries.space, *(item for canary in canaries.members for item in (*canary.history, *canary.others))}
     if missing := used - set(dataset.catalog):
         raise DataError(
             f"canaries: {len(missing)} of their {len(used)} items are not in the catalogue of {dataset.name}; audit "
@@ -336,9 +353,10 @@ def _canary(where: str, row: object, inserted: bool) -> Canary:
         raise DataError(f"{where}.id: must be a user id, as a string")
     if not isinstance(times, int) or isinstance(times, bool) or times < 1:
         raise DataError(f"{where}.times: {times!r} must be a whole number of at least 1")
-    if not isinstance(secret, str) or not (history is None or _strings(history)):
-        raise DataError(f"{where}: the secret must be a string, and the history a list of item ids")
-    return Canary(id_, times, inserted, secret, tuple(history or ()))
+    others = row.get("others")
+    if not isinstance(secret, str) or not all(ids is None or _strings(ids) for ids in (history, others)):
+        raise DataError(f"{where}: the secret must be a string, and history and others lists of item ids")
+    return Canary(id_, times, inserted, secret, tuple(history or ()), tuple(others or ()))
 
 
 def _strings(value: object) -> bool:

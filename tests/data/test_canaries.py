@@ -55,7 +55,9 @@ def test_units_are_as_many_as_the_repeats_and_controls_are_in_no_training() -> N
     assert len({g.user for g in groups}) == len(groups)
     outside = {unit for c in found.outside for unit in c.units}
     assert not outside & {g.user for g in groups}
-    assert all(g.labels == (1,) and len(g.history) == 10 for g in groups)
+    assert all(sum(g.labels) == 1 and len(g.labels) == 4 and len(g.history) == 10 for g in groups)
+    secrets = {unit: c.secret for c in found.inside for unit in c.units}
+    assert all(g.targets[g.labels.index(1)].id == secrets[g.user] for g in groups)
     events = canary_events(found, small_world())
     assert set(events) == {g.user for g in groups}
 
@@ -104,6 +106,7 @@ def test_secrets_are_not_shown() -> None:
     [
         ({"count": 1}, "canaries.count: 1 must be a whole number of at least 2"),
         ({"repeats": (1, 0)}, "canaries.repeats"),
+        ({"others": 64}, "canaries.others: 64 must be less than the space of 64"),
         ({"form": "song"}, "canaries.form: 'song' must be one of history, note"),
         ({"digits": 13, "form": "note"}, "canaries.digits"),
     ],

@@ -149,12 +149,16 @@ class Guesses:
             logs.append(csc_matrix((ones, (place, columns)), shape=(max(len(rows), 1), len(self.dataset.catalog))))
         return logs[0], logs[1]
 
+    @cached_property
+    def _counts(self) -> tuple[Floats, ...]:
+        """Users of each item, by half."""
+        return tuple(np.asarray(log.sum(axis=0), dtype=np.float64).ravel() for log in self._logs)
+
     def lists(self, question: Beginning) -> dict[str, tuple[str, ...]]:
         """By the name of the guess, the ids that it would list, as many as were asked for."""
         index, items = self.dataset.index, self.dataset.catalog.items_in_order
-        log = self._logs[self.half[question.user]]
+        log, counts = self._logs[self.half[question.user]], self._counts[self.half[question.user]]
         given = [index[event.item.id] for event in question.request.user.history]
-        counts = np.asarray(log.sum(axis=0)).ravel()
         together = np.asarray((log[:, given].T @ log).todense())
         # Cosine of the columns; items that nobody has go with nothing.
         norms = np.sqrt(np.maximum(counts, 1.0))
