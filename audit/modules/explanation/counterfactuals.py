@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, combinations, islice
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from audit.modules.explanation.counterfactual_search import Found, Search, Seen,
 from audit.modules.explanation.decisions import Decider
 from audit.modules.explanation.module import INFO
 from audit.modules.explanation.players import OPERATORS, Operator, kept, players, swaps_for
-from audit.modules.explanation.values import Case, Values, clean_asks, explained
+from audit.modules.explanation.values import DRAWS, Case, Values, clean_asks, explained
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
 from audit.types import Answer
@@ -62,28 +63,22 @@ class Counterfactuals:
         return None
 
     def plan(self, context: Context) -> list[Ask]:
-        """The clean requests, their repeats, and every single item taken away; what the search asks then hangs on it.
-
-        See `search_queries` for the rest.
-        """
+        """As many questions as the search may ask; which sets it tries hangs on the answers."""
         clean = clean_asks(context, self.users)
         requests = list({ask.request.digest: ask.request for ask in clean}.values())
         asks = [*clean, *(Ask(request, repeat) for request in requests for repeat in range(1, self.repeats + 1))]
         for request in requests:
             theirs = players(request)
-            for operator in self._operators:
+            for operator in self._operators if theirs else ():
                 rng = context.rng("explanation", "swap", request.digest)
                 swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else None
-                everyone = frozenset(range(len(theirs)))
-                singles = [everyone - {i} for i in range(len(theirs))][-self.evaluations :]
-                asks += [Ask(kept(request, theirs, one, operator, swaps)) for one in singles]
+                every = chain.from_iterable(combinations(range(len(theirs)), k) for k in range(len(theirs)))
+                most = self.evaluations + self.placebos + len(self._operators) - 1
+                sets = [kept(request, theirs, frozenset(one), operator, swaps) for one in islice(every, most)]
+                draws = DRAWS if context.info.randomised else 1
+                asks += [Ask(one, draw) for one in sets for draw in range(draws)]
+                asks += [Ask(sets[0], draws + repeat) for repeat in range(self.repeats)]
         return asks
-
-    def search_queries(self, context: Context) -> int:
-        """The most that the search asks beyond its plan: sets, placebos, repeats and the other operators."""
-        users = min(self.users, len(context.cases))
-        each = self.evaluations + self.placebos + self.repeats + len(self._operators) - 1
-        return users * len(self._operators) * each
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Search, ask again, and conclude."""

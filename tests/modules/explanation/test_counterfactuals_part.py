@@ -177,7 +177,7 @@ def test_it_runs_no_more_than_it_announced(tmp_path):
     context = a_context(target, tmp_path, users=8, candidates=4, history=10)
     planned = len({(a.request.digest, a.repeat) for a in PART.plan(context)})
     PART.run(context, examples=1)
-    assert len(target.asked) <= planned + PART.search_queries(context)
+    assert planned / 10 < len(target.asked) <= planned
 
 
 def test_it_lacks_what_it_needs_and_refuses_bad_options(tmp_path):
