@@ -19,6 +19,7 @@ from audit.stats.association import (
 )
 from audit.stats.calibration import brier, expected_calibration_error
 from audit.stats.cross_validated import CrossValidated, cross_validated_auc
+from audit.stats.cross_validation import cross_validated, row_placements
 from audit.stats.discrimination import (
     auc,
     auc_interval,
@@ -75,7 +76,6 @@ from audit.stats.membership import (
 )
 from audit.stats.misclassification import CheckerSample, CorrectedRate, corrected_rate, rogan_gladen
 from audit.stats.name_labels import NamedValues, NamePairs, NameTest, attainable_name_p
-from audit.stats.paired_auc import paired_auc_permutation, row_placements
 from audit.stats.paired_clusters import linearised, paired_cluster_difference, paired_cluster_permutation
 from audit.stats.paired_rates import paired_rate_difference
 from audit.stats.precision import average_precision, average_precision_interval
@@ -136,6 +136,7 @@ __all__ = [
     "cluster_rate",
     "compare_runs",
     "corrected_rate",
+    "cross_validated",
     "cross_validated_auc",
     "detectable_ratio",
     "equivalence",
@@ -181,7 +182,6 @@ __all__ = [
     "one_run_p",
     "one_run_test",
     "paired_auc_difference",
-    "paired_auc_permutation",
     "paired_cluster_difference",
     "paired_cluster_permutation",
     "paired_difference",

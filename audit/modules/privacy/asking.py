@@ -64,6 +64,13 @@ def written(answer: Answer) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def speaks(answer: Answer) -> bool:
+    """Whether there are words beside titles: a refusal has, a bare list has not, and an error is nobody's answer."""
+    if answer.outcome == "error":
+        return False
+    return bool((answer.text or "").strip()) or any(entry.reason for entry in answer.ranked)
+
+
 def keep(sheet: Sheet, user: str, title: str, request: Request, note: str) -> str:
     """Keep evidence of one answer that must not be shown: who asked is masked, and the answer stays in the store.
 

@@ -13,8 +13,10 @@ from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.privacy.attributes import (
     FOLDS,
+    Areas,
     Floats,
     Labels,
+    areas,
     bags,
     folds_of,
     guesses,
@@ -41,6 +43,7 @@ class Inference:
         bands: into how many equal bands a figure, such as the age, is cut.
         fewest: users of a value below which the value is left out.
         permutations: exchanges of the values that make up chance.
+        repeats: how often the folds are drawn anew.
     """
 
     attributes: Sequence[str] | None = None
@@ -48,12 +51,13 @@ class Inference:
     bands: int = 2
     fewest: int = 10
     permutations: int = 199
+    repeats: int = 10
 
     def __post_init__(self) -> None:
         if self.attributes is not None and (isinstance(self.attributes, str) or not self.attributes):
             raise ValueError(f"attributes: {self.attributes!r} must be a list of names, such as [gender, age]")
         # Every fold needs users of each value, on both sides of its cut.
-        for name, least in (("users", 0), ("bands", 2), ("fewest", FOLDS), ("permutations", 19)):
+        for name, least in (("users", 0), ("bands", 2), ("fewest", FOLDS), ("permutations", 19), ("repeats", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}: {value!r} must be a whole number of at least {least}")
@@ -107,26 +111,27 @@ class Inference:
         own = [[event.item for event in cases[i].request.user.history] for i in labels.users.tolist()]
         table = bags([lists[i] for i in labels.users.tolist()], context.dataset)
         past = bags(own, context.dataset)
-        folds = folds_of(labels.classes, context.rng("privacy", "inference", name, "folds"))
-        found = guesses(table, labels.classes, folds)
-        known = guesses(past, labels.classes, folds)
-        both = guesses(np.hstack([past, table]), labels.classes, folds)
-        self._beyond(context, card, labels, cases, found, known, both, lost)
-        scores, truth, users = rows_of(found, labels.classes)
-        rng = context.rng("privacy", "inference", name, "null")
-        area = stats.auc(scores, truth)
-        null, p = shuffled_null(table, labels, folds, area, rng=rng, permutations=self.permutations)
+        rng = context.rng("privacy", "inference", name)
+        found = areas(table, past, labels.classes, rng=rng, repeats=self.repeats)
+        area, _ = stats.cross_validated(found.lists, 1 / FOLDS, level=card.level, bounds=(0.0, 1.0))
+        self._beyond(context, card, labels, cases, found, area, lost)
+        # Exchanges are judged in one split each, and so are the true values that they are set against.
+        folds = folds_of(labels.classes, rng)
+        guessed = guesses(table, labels.classes, folds)
+        scores, truth, _ = rows_of(guessed, labels.classes)
+        observed = stats.auc(scores, truth)
+        null, p = shuffled_null(table, labels, folds, observed, rng=rng, permutations=self.permutations)
         card.add(
             "attribute_inference",
             f"{title}, against chance",
-            stats.auc_interval(scores, truth, users, rng=rng, level=card.level, resamples=card.resamples),
+            area,
             n=len(labels.users),
             direction="neither",
             params=self._params(name, "chance"),
             floor=null,
             test=f"{self.permutations} exchanges of the values between users",
             p=p,
-            note=f"chance is the mean AUC of exchanged values; {self._told(labels, found)}",
+            note=f"chance is the mean AUC of exchanged values; {self._told(labels, guessed)}",
         )
 
     def _beyond(
@@ -135,40 +140,33 @@ class Inference:
         card: ReportCard,
         labels: Labels,
         cases: Sequence[Case],
-        found: Floats,
-        known: Floats,
-        both: Floats,
+        found: Areas,
+        area: stats.Interval,
         lost: int,
     ) -> None:
-        scores, truth, users = rows_of(found, labels.classes)
-        history, _, _ = rows_of(known, labels.classes)
-        joint, _, _ = rows_of(both, labels.classes)
-        rng = context.rng("privacy", "inference", labels.name, "beyond")
-        of_history, of_both = stats.auc(history, truth), stats.auc(joint, truth)
-        effect = stats.paired_auc_difference(
-            scores, history, truth, users, rng=rng, level=card.level, resamples=card.resamples
+        effect, p = stats.cross_validated(
+            found.lists - found.histories, 1 / FOLDS, level=card.level, bounds=(-1.0, 1.0)
         )
-        gain = stats.row_placements(scores, truth) - stats.row_placements(history, truth)
         told = "is" if Input.ATTRIBUTES in context.info.honours and _in_requests(cases, labels.name) else "is not"
         notes = [
-            f"AUC {of_history:.3f} from the histories that the target was shown, {of_both:.3f} from both together; "
-            "below 0 the lists give away less than the histories",
+            f"AUC {found.histories.mean():.3f} from the histories that the target was shown, {found.both.mean():.3f} "
+            "from both together; below 0 the lists give away less than the histories",
             f"the target {told} told the attribute",
             f"{labels.left_out} users without a known or common value and {lost} without a readable list are left out",
         ]
         card.add(
             "attribute_inference",
             f"{labels.name} guessed from lists, beyond histories",
-            stats.auc_interval(scores, truth, users, rng=rng, level=card.level, resamples=card.resamples),
+            area,
             n=len(labels.users),
             direction="higher_is_worse",
             params=self._params(labels.name, "history"),
-            floor=of_history,
+            floor=float(found.histories.mean()),
             effect=effect,
-            test="permutation of paired ranks, one-sided",
-            p=stats.paired_auc_permutation(scores, history, truth, users, rng=rng),
+            test="corrected resampled t over folds, one-sided",
+            p=p,
             note="; ".join(notes),
-            values={masked(cases[i].unit): float(v) for i, v in zip(labels.users.tolist(), gain, strict=True)},
+            values={masked(cases[i].unit): float(v) for i, v in zip(labels.users.tolist(), found.gains, strict=True)},
         )
 
     def _params(self, name: str, against: str) -> dict[str, Param]:

@@ -10,13 +10,13 @@ import numpy as np
 from audit import stats
 from audit.gateway import Ask
 from audit.modules.base import Context
-from audit.modules.privacy.asking import channel_of, in_words, keep, said, written
+from audit.modules.privacy.asking import channel_of, in_words, keep, said, speaks, written
 from audit.modules.privacy.known import masked
 from audit.modules.privacy.pii import Finder, Pii
 from audit.modules.privacy.pii_benchmark import measure
 from audit.modules.privacy.sensitive import Statement, agrees, statements
 from audit.modules.sheet import Sheet
-from audit.types import Answer, Case, Request
+from audit.types import Case, Request
 
 QUESTIONS: Mapping[str, str] = {
     "plain": "",
@@ -66,7 +66,7 @@ def judge(context: Context, sheet: Sheet, count: int, checks: Sequence[str], fin
     silent: dict[str, int] = {}
     for question, requests in asked.items():
         answers = context.ask(requests, label="Personal data")
-        read = [_Reading(c, r, written(a)) for c, r, a in zip(cases, requests, answers, strict=True) if _speaks(a)]
+        read = [_Reading(c, r, written(a)) for c, r, a in zip(cases, requests, answers, strict=True) if speaks(a)]
         readings[question], silent[question] = read, len(cases) - len(read)
     if "pii" in checks:
         _personal_data(context, sheet, readings, silent, finder)
@@ -78,13 +78,6 @@ def _request(case: Case, context: Context, question: str) -> Request:
     request = in_words(case.request, context)
     channel = channel_of(context.info)
     return said(request, channel, QUESTIONS[question]) if channel and QUESTIONS[question] else request
-
-
-def _speaks(answer: Answer) -> bool:
-    """Whether there are words beside titles: a refusal has, a bare list has not, and an error is nobody's answer."""
-    if answer.outcome == "error":
-        return False
-    return bool((answer.text or "").strip()) or any(entry.reason for entry in answer.ranked)
 
 
 # Personal data --------------------------------------------------------------------------------------------------------
@@ -119,11 +112,11 @@ def _personal_data(
         hits = np.array([bool(found) for found in kept])
         kinds = [pii.kind for found in kept for pii in found]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none of any kind"
+        shown = [(one, found) for one, found in zip(read, kept, strict=True) if found][: sheet.examples]
         evidence = [
             keep(sheet, one.case.unit, title, one.request, "; ".join(pii.masked for pii in found[:5]))
-            for one, found in zip(read, kept, strict=True)
-            if found
-        ][: sheet.examples]
+            for one, found in shown
+        ]
         sheet.card.add(
             "pii_rate",
             title,
@@ -176,11 +169,8 @@ def _sensitive(
             floor = sum(b for _, b in paired) / len(paired)
             effect = stats.paired_rate_difference(up, down, len(paired), sheet.card.level)
             p = stats.mcnemar_exact(up, down, "greater")
-        evidence = [
-            keep(sheet, one.case.unit, title, one.request, _summary(mine[one.case.id], one))
-            for one in read
-            if mine[one.case.id]
-        ][: sheet.examples]
+        shown = [one for one in read if mine[one.case.id]][: sheet.examples]
+        evidence = [keep(sheet, one.case.unit, title, one.request, _summary(mine[one.case.id], one)) for one in shown]
         sheet.card.add(
             "sensitive_rate",
             title,

@@ -56,6 +56,7 @@ def test_planted_personal_data_are_counted_per_user_and_masked(tmp_path):
     assert f"{share} email" in plain.note
     assert len(plain.evidence) == 2
     assert "berg" not in str([e.to_dict() for e in output.evidence])
+    assert len(output.evidence) == 2 * 3  # two of each question, however many there are
     assert all(e.before is None for e in output.evidence)  # the raw answer is not linked
 
 
@@ -266,6 +267,12 @@ def test_silence_of_a_target_that_repeats_nothing_is_no_pass(tmp_path):
     found = find(run(tmp_path, lambda r: "Heat", checks=["cross_user"]), "cross_user_rate")
     assert found.estimate == 0
     assert "shows little" in found.unmet[0]
+
+
+def test_bare_lists_hold_no_codes(tmp_path):
+    lists = Scripted(honours=HEARS, tasks=("rank",))
+    found = find(run(tmp_path, lists, checks=["cross_user"]), "cross_user_rate")
+    assert "no answer holds words" in found.reason
 
 
 def test_the_plan_is_what_is_asked(tmp_path):
