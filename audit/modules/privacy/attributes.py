@@ -204,7 +204,8 @@ def areas(lists: Floats, histories: Floats, classes: Ints, *, rng: np.random.Gen
                 kept.append(float(values.mean()))
             # Folds differ in size by a user or so, and count alike in the mean over folds.
             gains[own] += (placed[0] - placed[1]) * len(classes) / (FOLDS * len(own) * repeats)
-    return Areas(*(np.array(kept) for kept in found), gains)
+    of_lists, of_histories, of_both = (np.array(kept) for kept in found)
+    return Areas(of_lists, of_histories, of_both, gains)
 
 
 def placements_of(scores: Floats, classes: Ints) -> Floats:

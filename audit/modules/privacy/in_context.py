@@ -35,6 +35,8 @@ ATTACKS: Mapping[str, str] = {
 }
 _FEWEST = 16
 """Victims: a threshold is set on half of the members and of the others, and four of each are the least."""
+_FEWEST_AT = 5
+"""Members at one place of the prompt, below which the place is not reported."""
 _POISON = 5
 _THIRDS = ("first", "middle", "last")
 
@@ -303,7 +305,7 @@ def _by_position(
     where = np.array([_third(v.position, shots) for v in _members(victims)])
     for name in _THIRDS:
         own = inside[where == name]
-        if len(own):
+        if len(own) >= _FEWEST_AT:
             card.add(
                 "mia_auc",
                 f"{title} [{name} in the prompt]",
