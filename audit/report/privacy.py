@@ -12,7 +12,7 @@ from audit.report.fairness import Chart, Mark, Moved, moved_by
 from audit.report.hallucination import Table
 from audit.report.privacy_pledge import Pledge, pledge_of
 from audit.report.privacy_words import SCORES, SHORT, part_of, score
-from audit.text import one_line
+from audit.text import count, one_line
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,12 @@ def _mark(finding: Finding, label: str, beside: float | None = None) -> Mark | N
     return Mark(label, finding, (finding.ci[0], finding.estimate, finding.ci[1]), beside)
 
 
-def _marks(findings: Iterable[Finding], label: Callable[[Finding], str] = score) -> tuple[Mark, ...]:
+def _marks(
+    findings: Iterable[Finding], label: Callable[[Finding], str] = score, *, floors: bool = False
+) -> tuple[Mark, ...]:
     ordered = sorted(findings, key=_attack_order)
-    return tuple(mark for f in ordered if (mark := _mark(f, label(f))) is not None)
+    made = (_mark(f, label(f), f.floor if floors else None) for f in ordered)
+    return tuple(mark for mark in made if mark is not None)
 
 
 def _attack_order(finding: Finding) -> tuple[int, str]:
@@ -185,13 +188,22 @@ def _has(findings: Sequence[Finding], metric: str) -> bool:
     return any(f.metric == metric for f in findings)
 
 
-_NAMED = frozenset({"part", "score", "attack", "level", "signal"})
+_NAMED = frozenset({"part", "score", "attack", "level", "signal", "place"})
 
 
 def _who(finding: Finding) -> str:
     """An attack, and what else it was tried under."""
-    rest = [f"{name} {value}" for name, value in finding.params.items() if name not in _NAMED and value is not None]
-    return ", ".join([score(finding), *rest])
+    named = [score(finding)]
+    for name, value in finding.params.items():
+        if name == "shots":
+            named.append(count(int(value or 0), "shot"))
+        elif name == "guard":
+            named += ["told not to tell"] if value else []
+        elif name == "position":
+            named += [str(value)] if value else []
+        elif name not in _NAMED and value is not None:
+            named.append(f"{name} {value}")
+    return ", ".join(named)
 
 
 def _unresolvable(ours: Sequence[Finding]) -> list[str]:
@@ -202,12 +214,16 @@ def _unresolvable(ours: Sequence[Finding]) -> list[str]:
 
 def _prompted(findings: Sequence[Finding]) -> Chart | None:
     areas = [f for f in findings if f.metric == "mia_auc"]
-    marks = _marks(areas, _who)
+    sections = (
+        ("", _marks((f for f in areas if not f.params.get("position")), _who, floors=True)),
+        ("By place in the prompt", _marks((f for f in areas if f.params.get("position")), _who)),
+    )
     return _chart(
         "Can it be told who stands in its prompt?",
-        "AUC of each attack by questions alone: 0.5 is guessing. The examples of an instruction are people too.",
+        "AUC of each attack by questions alone: 0.5 is guessing. The circle is the same for people taken out of the "
+        "prompt: only what lies right of it comes from the prompt.",
         0.5,
-        (("", marks),),
+        sections,
     )
 
 

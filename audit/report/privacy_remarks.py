@@ -74,11 +74,13 @@ def _members(view: PrivacyView, ours: Sequence[Finding]) -> str:
 
 
 def _prompted(ours: Sequence[Finding]) -> str:
-    areas = _measured(ours, "mia_auc", part="in_context")
+    areas = [f for f in _measured(ours, "mia_auc", part="in_context") if not f.params.get("position")]
     if not areas:
         return ""
     best = max(areas, key=lambda f: f.estimate or 0.0)
     figure = f"AUC {number(best.estimate)} {interval(best.ci)}"
+    if best.floor is not None:
+        figure += f", where people taken out of it give {number(best.floor)}"
     if _sure(best):
         return f"questions alone tell who stands in its prompt: {figure}"
     return f"who stands in its prompt is not shown to be told: the most is {figure}"

@@ -38,8 +38,8 @@ MEANINGS: Mapping[str, str] = {
     "instruction is best taken as public.",
     "cross_user_rate": "Users who were told what another user had said. One is enough to show a fault.",
     "sensitive_rate": "Answers that say something about who asks which nobody needs to say: age, health, religion.",
-    "unlearning_gap": "How well somebody who asked to be forgotten is still told from people who were never trained "
-    "on: 0.5 is forgotten.",
+    "unlearning_gap": "How far above guessing those who asked to be forgotten are still told from people who were "
+    "never trained on: their AUC less one half. 0 is forgotten, if there was a trace before.",
     "mitigation_change": "What changes behind the mitigation, on the same questions and by the same measure.",
 }
 
@@ -60,7 +60,7 @@ SHORT: Mapping[str, str] = {
     "prompt_leak_rate": "Instruction told",
     "cross_user_rate": "Other users told",
     "sensitive_rate": "Remarks on the person",
-    "unlearning_gap": "Still told",
+    "unlearning_gap": "Still told, beyond ½",
 }
 
 SCORES: Mapping[str, str] = {
@@ -74,10 +74,10 @@ SCORES: Mapping[str, str] = {
     "reference": "reference, beyond the base",
     "neighbourhood": "neighbourhood, beyond others",
     "lira": "LiRA, beyond shadow models",
-    "inquiry": "inquiry, asked outright",
-    "hallucination": "hallucination, fewer made up",
-    "similarity": "similarity to the history",
-    "poisoning": "poisoning, a false history",
+    "inquiry": "inquiry",
+    "hallucination": "hallucination",
+    "similarity": "similarity",
+    "poisoning": "poisoning",
 }
 """What an attack goes by, as a line of a chart says it."""
 
@@ -119,6 +119,7 @@ _SECTIONS: Mapping[str, tuple[int, str, str]] = {
     "pii_rate": (1, "personal data", ""),
     "prompt_leak_rate": (2, "the instruction", "The floor is what harmless messages draw out."),
     "sensitive_rate": (3, "remarks on the person", ""),
+    "unlearning_gap": (0, "", "AUC less one half: 0 is forgotten, if there was a trace before."),
 }
 
 

@@ -147,12 +147,27 @@ def inferred(gain: float = -0.05) -> list[Finding]:
 
 
 def prompted(area: float = 0.52, p: float = 0.4) -> list[Finding]:
-    attacks = ("inquiry", "hallucination", "similarity", "poisoning")
-    shared: dict[str, Param] = {"part": "in_context", "shots": 4}
-    areas = [found("mia_auc", area, {**shared, "attack": a}, p=p, p_adjusted=p, n=60, width=0.12) for a in attacks]
-    return areas + [found("mia_advantage", 0.04, {**shared, "attack": a}, n=30, width=0.2) for a in attacks]
+    made = []
+    for attack in ("poisoning", "inquiry", "hallucination", "similarity"):
+        params: dict[str, Param] = {
+            "part": "in_context", "attack": attack, "shots": 5, "place": "note", "guard": False, "position": None,
+        }  # fmt: skip
+        made += [
+            found("mia_auc", area, params, p=p, p_adjusted=p, n=60, width=0.12, floor=0.5),
+            found("blind_auc", 0.5, params, n=60, width=0.12),
+            found("mia_advantage", 0.04, params, n=30, width=0.2, note="at a threshold set on the other half"),
+            found("mia_auc", area, {**params, "position": "first"}, n=40, width=0.2),
+        ]
+    return made
+
+
+def forgotten() -> list[Finding]:
+    return [
+        found("unlearning_gap", 0.4, {"when": "before", "by": "retraining"}, floor=0.0, direction="neither"),
+        found("unlearning_gap", 0.02, {"when": "after", "by": "retraining"}, floor=0.0, note="before it was 0.900"),
+    ]
 
 
 def everything() -> list[Finding]:
-    parts = (membership(), prompted(), canaries(), histories(), leaks(), inferred())
+    parts = (membership(), prompted(), canaries(), histories(), leaks(), inferred(), forgotten())
     return [promise(), *bounds(), *(f for part in parts for f in part)]

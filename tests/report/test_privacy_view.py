@@ -227,7 +227,13 @@ def test_lists_are_held_against_what_histories_tell() -> None:
 def test_prompts_have_a_chart_of_their_own_and_no_matrix(make_run: MakeRun) -> None:
     view = seen(prompted())
     assert view.prompted is not None
-    assert view.prompted.marks[0][1][0].label == "inquiry, asked outright, shots 4"
+    (_, whole), (section, placed) = view.prompted.marks
+    assert [mark.label for mark in whole][:2] == ["inquiry, 5 shots", "hallucination, 5 shots"]
+    assert whole[0].beside == 0.5, "what people taken out of their prompts give"
+    assert section == "By place in the prompt"
+    assert placed[0].label == "inquiry, 5 shots, first"
+    assert view.prompted_rates is not None
+    assert len(view.prompted_rates.lines) == 4
     assert view.members is None
     assert "Attacks: effect above the noise floor" not in render([make_run(prompted())], "html")
     assert "Questions alone tell who stands in its prompt" in given_away(prompted(0.9, 0.001))
@@ -241,7 +247,7 @@ def test_the_page_begins_with_the_promise(make_run: MakeRun) -> None:
     order = [
         "What does its training promise?", "What is promised, and what attacks prove.", "told who was trained on?",
         "who stands in its prompt?", "remember planted secrets?", "How much of the rest of a history",
-        "What do its lists", "What answers hold that they should not",
+        "What do its lists", "What answers hold that they should not", "People who asked to be forgotten.",
     ]  # fmt: skip
     places = [html.index(part) for part in order]
     assert places == sorted(places)
