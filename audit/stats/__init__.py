@@ -41,6 +41,7 @@ from audit.stats.epsilon_bounds import (
     two_hypothesis_epsilon,
 )
 from audit.stats.equivalence import Equivalence, equivalence
+from audit.stats.exposure import expected_exposure, exposure_test, exposures
 from audit.stats.fair_prefixes import prefix_alpha, prefix_failure, prefix_minimums
 from audit.stats.groups import (
     GroupSpread,
@@ -60,6 +61,7 @@ from audit.stats.impact import (
     n_per_group_for_ratio,
     rate_permutation,
 )
+from audit.stats.independent_means import coin_test, independent_difference
 from audit.stats.inequality import gini, gini_rows, gini_unit_values, group_gap, random_lists, reached_unit_values
 from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.label_tests import RunComparison, Spread, compare_runs, exchange_test, spread_of, spread_test
@@ -134,6 +136,7 @@ __all__ = [
     "brier",
     "clopper_pearson",
     "cluster_rate",
+    "coin_test",
     "compare_runs",
     "corrected_rate",
     "cross_validated",
@@ -142,6 +145,9 @@ __all__ = [
     "equivalence",
     "exchange_test",
     "expected_calibration_error",
+    "expected_exposure",
+    "exposure_test",
+    "exposures",
     "fair_coin_p",
     "fisher_exact",
     "four_fifths_false_alarm",
@@ -157,6 +163,7 @@ __all__ = [
     "held_out_epsilon",
     "holm",
     "impact_ratio",
+    "independent_difference",
     "informative_prior",
     "jackknife_interval",
     "jensen_shannon",
