@@ -150,6 +150,20 @@ def tied_groups(low: ArrayLike, high: ArrayLike) -> Ints:
     return group
 
 
+def spearman(a: ArrayLike, b: ArrayLike) -> float:
+    """Spearman's rank correlation of two attributions of the same players, with mean ranks for ties.
+
+    Returns:
+        NaN where one of them has no two different values: it orders nothing.
+    """
+    from scipy.stats import rankdata
+
+    first, second = (rankdata(np.asarray(x, dtype=np.float64)) for x in (a, b))
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
+
+
 def comprehensiveness(whole: float, without: ArrayLike) -> float:
     """Mean fall when the top items are taken away (AOPC): high for a faithful order.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     from audit.targets.language_model import LanguageModel
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One log-probability that the worth of a recommendation is made of.
+
+    Attributes:
+        prompt: what the model reads.
+        answer: token id of the word behind it.
+        weight: with which its log-probability counts.
+    """
+
+    prompt: str
+    answer: int
+    weight: float
 
 
 class PromptGradients(ABC):
@@ -50,6 +66,35 @@ class PromptGradients(ABC):
     def gradients(self, requests: Sequence[Request], relevant: Sequence[frozenset[str]]) -> list[TokenGradients]:
         """See `audit.target.GivesGradients`."""
         return [self._gradient(request, wanted) for request, wanted in zip(requests, relevant, strict=True)]
+
+    def log_odds(self, request: Request, item: str, second: str | None) -> list[Term]:
+        """What the model is asked and answers when an item is scored, as log-probabilities of single words.
+
+        Their weighted sum is the logit of yes to the item, less that to the second where one is named; for labels, the
+        log-odds of the item's label against the second's. For whoever holds another implementation against this one.
+
+        Args:
+            request: with candidates.
+            item: id of one of them.
+            second: id of another; needed for labels.
+
+        Returns:
+            Nothing where the answer is not read from single words, or an item is not among the candidates.
+        """
+        mode, offered = self._modes.get(request.task), {c.id: i for i, c in enumerate(request.candidates or ())}
+        asked = [(item, 1.0), *([(second, -1.0)] if second is not None else [])]
+        if mode not in ("yes-no", "labels") or any(name not in offered for name, _ in asked):
+            return []
+        if mode == "labels":
+            prompt = join(self._pieces(request, None)).text
+            words = self._tokens_of(tuple(map(label, range(len(offered)))), self.lm.lead(prompt))
+            return [Term(prompt, words[offered[name]], w) for name, w in asked] if second is not None else []
+        found = []
+        for name, weight in asked:
+            prompt = join(self._pieces(request, offered[name])).text
+            yes, no = self._tokens_of(self._answers, self.lm.lead(prompt))
+            found += [Term(prompt, yes, weight), Term(prompt, no, -weight)]
+        return found
 
     def word_embeddings(self, words: Sequence[str]) -> list[Floats]:
         """See `audit.target.GivesGradients`."""
@@ -103,6 +148,16 @@ class PromptGradients(ABC):
             gradient[0, kept].float().cpu().numpy(),
             float(loss.detach()),
         )
+
+    def located(self, request: Request, item: str) -> list[tuple[int, Span | None]]:
+        """The tokens of the prompt that asks about a candidate, and of each where it came from.
+
+        The span names the field and the characters of its text, as in `audit.target.TokenGradients`; None where a
+        token came from the template.
+        """
+        numbers = [i for i, c in enumerate(request.candidates or ()) if c.id == item]
+        one = numbers[0] if numbers and self._modes.get(request.task) == "yes-no" else None
+        return self._located(self._pieces(request, one))
 
     def _located(self, pieces: Sequence[Piece]) -> list[tuple[int, Span | None]]:
         """The tokens of a prompt, and of each the characters of the field from which most of it came."""
