@@ -80,7 +80,7 @@ def group_difference_test(
         check_same_length(values=x, strata=block)
         x = x - (np.bincount(block, weights=x) / np.bincount(block))[block]
     observed = float(_welch(x, inside[None, :].astype(float))[0])
-    if not math.isfinite(observed) or np.ptp(x) <= _ROUNDING * max(float(np.max(np.abs(x))), 1.0):
+    if math.isnan(observed) or np.ptp(x) <= _ROUNDING * max(float(np.max(np.abs(x))), 1.0):
         return 1.0
     hits = 0
     for labels in _permuted(inside.astype(float), block, permutations, rng):
