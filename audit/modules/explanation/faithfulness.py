@@ -10,7 +10,7 @@ import numpy as np
 from audit import stats
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
-from audit.modules.explanation import sanity, stability
+from audit.modules.explanation import nulls, sanity, stability
 from audit.modules.explanation.foreseen import foreseen
 from audit.modules.explanation.methods import Attribution
 from audit.modules.explanation.module import INFO
@@ -91,18 +91,21 @@ class Faithfulness:
             return Output(card.findings)
         tried = trials(context, cases, self.operators, ("shapley", "leave-one-out"), self.evaluations)
         inner = Sheet(context, ReportCard(INFO.id, context.level, INFO.controls), output, examples)
-        rulings = gains(inner, tried, cases)
+        # A way of taking away that does not hang on the place.
+        steady = steady_operator(self.operators)
+        null = nulls.nulls(context, cases, steady, self.evaluations)
+        rulings = gains(inner, tried, cases, null.against(context))
         rest = Sheet(context, ReportCard(INFO.id, context.level, INFO.controls, correction="bh"), output, examples)
         for trial, ruling in zip(tried, rulings, strict=True):
             values = Values(context, cases, trial.made.operator)
             note = f"; {self._left_out(found, cases)}{self._flips(trial.cases, trial.made.attributions, values)}"
             curves(rest, trial, ruling, cases, values, note)
-        # The two methods by the first operator, and a way of taking away that does not hang on the place.
-        made, steady = [trial.made for trial in tried[:2]], steady_operator(self.operators)
+        nulls.report(rest, cases, null, steady)
+        made = [trial.made for trial in tried[:2]]  # the two methods by the first operator
         if self.sanity:
-            sanity.report(rest, cases, made, steady, self.evaluations)
+            sanity.report(rest, cases, made, null.base, steady, self.evaluations)
         if self.stability:
-            stability.report(rest, cases, made[0], steady, self.orders, self.evaluations)
+            stability.report(rest, cases, made[0], null.base, steady, self.orders, self.evaluations)
         findings = [*card.findings, *inner.card.findings, *rest.card.corrected()]
         return Output(findings, output.evidence, card.values | inner.card.values | rest.card.values)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from audit.gateway import Ask
 from audit.modules.base import Context
-from audit.modules.explanation import sanity, stability
+from audit.modules.explanation import nulls, sanity, stability
 from audit.modules.explanation.methods import EXACT
 from audit.modules.explanation.players import Operator, kept, players, swaps_for
 from audit.modules.explanation.removal import FEW, SHARES, Subset, sets_of
@@ -42,6 +42,13 @@ def foreseen(
         for case in cases:
             asks += _asked(context, case, operator, _sets(context, case, operator, evaluations), wide)
     steady = steady_operator(operators)
+    for variant in (one for mine in nulls.shuffled_candidates(context, cases) for one in mine):
+        asks += _asked(context, variant, steady, _without_one(variant)[:1], wide)
+    if nulls.may_have_weights(context):
+        # In place of the questions to the copy with shuffled weights, which is behind a door of its own: as many.
+        clean = [Ask(case.request, REPEATS) for case in cases]
+        copied = [ask for case in cases for ask in _asked(context, case, steady, _without_one(case), wide)]
+        asks += clean + [Ask(ask.request, ask.repeat + REPEATS) for ask in copied]
     if orders:
         for case, rows in zip(cases, stability.other_orders(context, cases, orders), strict=True):
             variants = [reordered(case, row) for row in rows]

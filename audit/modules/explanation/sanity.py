@@ -5,14 +5,14 @@ Sources: Adebayo et al. 2018 for random weights and labels; the axioms of Shaple
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from audit import stats
 from audit.findings import Param
 from audit.modules.base import Context
+from audit.modules.explanation import nulls
 from audit.modules.explanation.methods import Attribution
 from audit.modules.explanation.players import Operator
 from audit.modules.explanation.removal import Floats, Subset
@@ -21,25 +21,28 @@ from audit.modules.explanation.trial_findings import NAMES, PART
 from audit.modules.explanation.trials import Made
 from audit.modules.explanation.values import Case, Values
 from audit.modules.explanation.variants import doubled, of_another, with_empty_place
-from audit.modules.report_card import mde_of
 from audit.modules.sheet import Sheet
-from audit.stats import attributions as likeness
 from audit.stats import shapley
-from audit.target import Insight
 
 DRAWS = 8
 """Sets per user on which an empty place, or twins, are looked at."""
-_TWIN_DOOR = 900
-"""Number of the door to the copy with shuffled weights; those of defenses count from 1."""
 
 
-def report(sheet: Sheet, cases: Sequence[Case], made: Sequence[Made], operator: Operator, evaluations: int) -> None:
+def report(
+    sheet: Sheet,
+    cases: Sequence[Case],
+    made: Sequence[Made],
+    base: Sequence[Attribution],
+    operator: Operator,
+    evaluations: int,
+) -> None:
     """Report every check as a `sanity` finding.
 
     Args:
         sheet: collects the findings.
         cases: what is explained.
         made: Shapley values of these cases, then leave-one-out, by one operator.
+        base: leave-one-out by `operator`.
         operator: by which players are taken away in the other checks; one that does not hang on the place.
         evaluations: the most questions per attribution.
     """
@@ -49,9 +52,7 @@ def report(sheet: Sheet, cases: Sequence[Case], made: Sequence[Made], operator: 
     sizes = np.array([np.mean(np.abs(a.phi)) if a.usable else np.nan for a in values.attributions])
     _empty_place(sheet, cases, operator, sizes)
     _twins(sheet, cases, operator, sizes)
-    base = leave_one_out(sheet.context, cases, operator, evaluations)
     _unrelated(sheet, cases, base, operator, evaluations)
-    _weights(sheet, cases, base, operator, evaluations)
 
 
 def _efficiency(sheet: Sheet, cases: Sequence[Case], one: Made, values: Made) -> None:
@@ -136,40 +137,17 @@ def twins(context: Context, cases: Sequence[Case]) -> tuple[list[Case], list[lis
 def _unrelated(
     sheet: Sheet, cases: Sequence[Case], base: Sequence[Attribution], operator: Operator, evaluations: int
 ) -> None:
-    params: dict[str, Param] = {"check": "unrelated title", "method": "leave-one-out", "operator": operator}
+    params: dict[str, Param] = {
+        "part": PART,
+        "check": "unrelated title",
+        "method": "leave-one-out",
+        "operator": operator,
+    }
     title = "How alike the attributions of the recommendation and of an unrelated title are"
     pairs = [(c, other) for c, case in enumerate(cases) if (other := of_another(case, cases)) is not None]
     told = leave_one_out(sheet.context, [other for _, other in pairs], operator, evaluations)
     alike = {cases[c].id: (base[c], one) for (c, _), one in zip(pairs, told, strict=True)}
-    _taus(sheet, alike, title, params, "1 would say that the attribution does not hang on what is explained")
-
-
-def _weights(
-    sheet: Sheet, cases: Sequence[Case], base: Sequence[Attribution], operator: Operator, evaluations: int
-) -> None:
-    context = sheet.context
-    params: dict[str, Param] = {"check": "random weights", "method": "leave-one-out", "operator": operator}
-    title = "How alike the attributions of the target and of a copy with shuffled weights are"
-    twin = None
-    if context.info.reveals & {Insight.LOGPROBS, Insight.GRADIENTS} and not context.info.remote:
-        # Loaded only for a target that may have weights: it brings torch along.
-        from audit.targets.shuffled import shuffled
-
-        twin = shuffled(context.gateway.target, context.rng("explanation", "shuffled"))
-    if twin is None:
-        reason = "the target's weights are not at hand; the check with an unrelated title stands for it"
-        sheet.card.skip("sanity", title, reason, part=PART, **params)
-        return
-    inner = replace(context, gateway=context.gateway.behind(twin, _TWIN_DOOR))
-    told = leave_one_out(inner, cases, operator, evaluations)
-    alike = {case.id: pair for case, pair in zip(cases, zip(base, told, strict=True), strict=True)}
-    _taus(
-        sheet,
-        alike,
-        title,
-        params,
-        "a copy that has learnt nothing; 0 says that the attribution rests on what was learnt",
-    )
+    nulls.taus(sheet, alike, title, params, "1 would say that the attribution does not hang on what is explained")
 
 
 def _ratio(
@@ -200,29 +178,4 @@ def _ratio(
         stats.ratio_interval(top, bottom, rng=rng, level=sheet.card.level, resamples=sheet.card.resamples),
         n=len(both), direction="higher_is_worse", params=params, note=note,
         values={case: float(v) for (_, _, case), v in zip(both, share, strict=True)},
-    )  # fmt: skip
-
-
-def _taus(
-    sheet: Sheet,
-    alike: Mapping[str, tuple[Attribution, Attribution]],
-    title: str,
-    params: dict[str, Param],
-    note: str,
-) -> None:
-    found = {case: likeness.kendall_tau_b(a.phi, b.phi) for case, (a, b) in alike.items() if a.usable and b.usable}
-    taus = {case: tau for case, tau in found.items() if np.isfinite(tau)}
-    if len(taus) < 2:
-        reason = f"{len(taus)} users have two attributions that order their items"
-        sheet.card.skip("sanity", title, reason, part=PART, **params)
-        return
-    tau = np.array(list(taus.values()))
-    sheet.card.add(
-        "sanity", title,
-        stats.mean_interval(
-            tau, rng=sheet.context.rng("explanation", "sanity", str(params["check"])), level=sheet.card.level,
-            resamples=sheet.card.resamples, bounds=(-1.0, 1.0),
-        ),
-        n=len(tau), direction="higher_is_worse", params={"part": PART, **params}, mde=mde_of(tau),
-        note=f"Kendall's τ, averaged over users; {note}", values=taus,
     )  # fmt: skip

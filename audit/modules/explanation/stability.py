@@ -46,7 +46,13 @@ def wordings(context: Context, case: Case) -> list[str]:
 
 
 def report(
-    sheet: Sheet, cases: Sequence[Case], shapley: Made, operator: Operator, orders: int, evaluations: int
+    sheet: Sheet,
+    cases: Sequence[Case],
+    shapley: Made,
+    base: Sequence[Attribution],
+    operator: Operator,
+    orders: int,
+    evaluations: int,
 ) -> None:
     """Report `stability` of order, wording and draws, and `position_effect`.
 
@@ -54,12 +60,11 @@ def report(
         sheet: collects the findings.
         cases: what is explained.
         shapley: Shapley values of these cases.
-        operator: by which leave-one-out is made here; one that does not hang on the place.
+        base: leave-one-out of these cases.
+        operator: by which that was made; one that does not hang on the place.
         orders: how many other orders of the history are tried.
         evaluations: the most questions per attribution.
     """
-    context = sheet.context
-    base = leave_one_out(context, cases, operator, evaluations)
     _orders(sheet, cases, base, operator, orders, evaluations)
     _wordings(sheet, cases, base, operator, evaluations)
     _seeds(sheet, cases, shapley, evaluations)

@@ -54,13 +54,16 @@ def params_of(trial: Trial) -> dict[str, Param]:
     }
 
 
-def gains(sheet: Sheet, trials: Sequence[Trial], cases: Sequence[Case]) -> list[Ruling]:
+def gains(
+    sheet: Sheet, trials: Sequence[Trial], cases: Sequence[Case], against_all: Sequence[str] = ()
+) -> list[Ruling]:
     """Report every method's gain over the orders that it must beat, and rule on it.
 
     Args:
         sheet: collects the findings; its p-values are corrected here, over all gains that a ruling hangs on.
         trials: to be reported.
         cases: what was explained.
+        against_all: what speaks against every method, each the end of a sentence.
     """
     card, context = sheet.card, sheet.context
     inner = ReportCard(INFO.id, context.level, INFO.controls)
@@ -71,7 +74,10 @@ def gains(sheet: Sheet, trials: Sequence[Trial], cases: Sequence[Case]) -> list[
     found = inner.corrected()
     card.findings += [*found, *also.corrected()]
     card.values |= inner.values | also.values
-    return [_rule(trial, found, context.level) for trial in trials]
+    rulings = [_rule(trial, found, context.level) for trial in trials]
+    if against_all:
+        rulings = [Ruling(False, f"not shown: {'; '.join(against_all)}; by orders: {one.says}") for one in rulings]
+    return rulings
 
 
 def _gain(card: ReportCard, sheet: Sheet, trial: Trial, against: str, cases: Sequence[Case]) -> None:

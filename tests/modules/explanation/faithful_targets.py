@@ -46,7 +46,7 @@ def single_cause(causes: dict[str, str]) -> Scripted:
     """
 
     def score(history: Sequence[Event], item: Item, asked: Request) -> float:
-        first = (asked.candidates or ())[0]
+        first = min(asked.candidates or (), key=lambda c: c.id)
         there = any(e.item.id == causes[asked.user.id] for e in history)
         if item.id == first.id:
             return 4.5 if there else -0.5
@@ -55,17 +55,12 @@ def single_cause(causes: dict[str, str]) -> Scripted:
     return scoring(score)
 
 
-def last_only() -> Scripted:
-    """Looks at the latest event alone."""
-    return scoring(lambda history, item, _: 2.0 + weight(history[-1], item) if history else 2.0 + digest(item.id))
-
-
 def by_place() -> Scripted:
     """The later an event stands the more it counts, whatever it is: its items matter by their place alone."""
 
     def score(history: Sequence[Event], item: Item, asked: Request) -> float:
         n = len(history)
-        first = (asked.candidates or ())[0]
+        first = min(asked.candidates or (), key=lambda c: c.id)
         known = [e.item.id != "placeholder" for e in history]
         return digest(item.id) + (sum((p + 1) / n for p in range(n) if known[p]) if item.id == first.id else 0.0)
 
