@@ -45,7 +45,7 @@ def test_size_holds_where_one_group_is_small_and_varies_more() -> None:
 def test_groups_that_are_wholly_apart_are_told_apart() -> None:
     # Welch's t is infinite where neither side varies; so it is only in the two labellings that separate them.
     values, member = [1.0] * 30 + [0.0] * 30, [True] * 30 + [False] * 30
-    assert group_difference_test(values, member, rng=np.random.default_rng(0), permutations=999) == 1 / 1000
+    assert stats.group_difference_test(values, member, rng=np.random.default_rng(0), permutations=999) == 1 / 1000
 
 
 def test_strata_and_covariates_explain_what_they_explain() -> None:
