@@ -18,8 +18,7 @@ from audit.stats.association import (
     within_units_tests,
 )
 from audit.stats.calibration import brier, expected_calibration_error
-from audit.stats.cross_validated import CrossValidated, cross_validated_auc
-from audit.stats.cross_validation import cross_validated, row_placements
+from audit.stats.cross_validation import CrossValidated, cross_validated, cross_validated_auc, row_placements
 from audit.stats.discrimination import (
     auc,
     auc_interval,
