@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from audit.claims import Claim, Facts
-from audit.claims.ladder import Ladder
+from audit.claims.verification.ladder import Ladder
 from audit.knowledge import Document, item_document, read_documents, with_rows
 from audit.types import Catalog, Item, Request, User
 
