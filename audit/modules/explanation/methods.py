@@ -33,6 +33,8 @@ _PRECISE = 0.1
 """Standard error of every φ, as a share of |v(N) - v(∅)|, below which no further order is drawn."""
 _FEWEST = 8
 """Pairs of orders before the errors are believed."""
+_LEAST_PAIRS = 2
+"""Pairs without which there is no standard error."""
 _ROUND = 4
 """Pairs of orders asked at once."""
 
@@ -85,8 +87,22 @@ def evaluations_needed(method: Method, players: int, evaluations: int) -> int:
     if method in ("shapley", "reverse"):
         if _is_exact(players, evaluations):
             return 1 << players
-        return evaluations if _pairs(players, evaluations) >= 2 else 0
+        return evaluations if _pairs(players, evaluations) >= _LEAST_PAIRS else 0
     return players + 1 if method == "leave-one-out" else 0
+
+
+def most_sets(players: int, evaluations: int, rng: np.random.Generator) -> list[frozenset[int]]:
+    """As many sets as Shapley values and leave-one-out may ask of so many players, for a price beforehand.
+
+    Of up to 8 players they are the sets themselves; of more, others of the same number, for the orders are yet to draw.
+    """
+    if _is_exact(players, evaluations):
+        return shapley.subsets(players)
+    everyone = frozenset(range(players))
+    found = [everyone, *(everyone - {i} for i in range(players))] if players < evaluations else []
+    pairs = _pairs(players, evaluations)
+    walks = shapley.antithetic_orders(players, pairs if pairs >= _LEAST_PAIRS else 0, rng)
+    return list(dict.fromkeys([*found, *(one for order in walks for one in _nested(order))]))
 
 
 def attributions(method: Method, values: Values, case: Case, rng: np.random.Generator, evaluations: int) -> Attribution:
@@ -164,7 +180,7 @@ def _sampled(values: Values, streams: dict[int, np.random.Generator], evaluation
     walks: dict[int, list[Floats]] = {}
     for c in streams:
         n = len(values.players[c])
-        if _pairs(n, evaluations) < 2:
+        if _pairs(n, evaluations) < _LEAST_PAIRS:
             found[c] = _none(n, f"{evaluations} evaluations do not hold two pairs of orders of {n}: allow {4 * n - 2}")
     open_ = [c for c in streams if c not in found]
     while open_:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit import stats
-from audit.findings import Param
+from audit.findings import Attributed, Bar, Param
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.explanation.captum_check import (
@@ -20,11 +20,12 @@ from audit.modules.explanation.captum_check import (
     integrated_gradients,
     shapley_sampling,
 )
-from audit.modules.explanation.methods import attributions_of
+from audit.modules.explanation.methods import attributions_of, most_sets
 from audit.modules.explanation.module import INFO
-from audit.modules.explanation.players import OPERATORS, Operator
-from audit.modules.explanation.values import Case, Values, clean_asks, explained
+from audit.modules.explanation.players import OPERATORS, Operator, kept, players, swaps_for
+from audit.modules.explanation.values import REPEATS, Case, Values, clean_asks, explained, whole
 from audit.modules.report_card import ReportCard
+from audit.modules.sheet import Sheet
 from audit.stats import shapley
 from audit.target import Insight
 from audit.targets.gradients import PromptGradients
@@ -83,8 +84,21 @@ class Tokens:
         return None if context.task in ("rank", "score") else "what is written in free text is no single word"
 
     def plan(self, context: Context) -> list[Ask]:
-        """The clean questions; which sets are asked hangs on what is explained, see `evaluations`."""
-        return clean_asks(context, self.users)
+        """The clean questions and all sets of them; of a `score` case fewer are asked if one item can be asked alone.
+
+        What Captum asks of the model is no question to the target: it goes past the gateway and is not counted.
+        """
+        asks = clean_asks(context, self.users)
+        for case in context.cases[: self.users]:
+            request = whole(case.request)
+            theirs = players(request)
+            sets = most_sets(len(theirs), self.evaluations, context.rng("explanation", PART, "plan", case.id))
+            for operator in self.operators:
+                rng = context.rng("explanation", "swap", case.id)
+                swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else {}
+                asks += [Ask(kept(request, theirs, one, operator, swaps)) for one in sets]
+        # `explained` asks each item alone once more.
+        return asks + [Ask(ask.request, REPEATS) for ask in clean_asks(context, self.users, 1)]
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Ask, let Captum ask, and compare."""
@@ -97,12 +111,14 @@ class Tokens:
             card.skip("attribution_agreement", _TITLE, reason, part=PART)
             card.skip("completeness_gap", _GAP_TITLE, reason, part=PART)
             return Output(card.findings)
-        check = _Check(self, context, card, cast(PromptGradients, context.gateway.target), said)
+        output = Output()
+        sheet = Sheet(context, card, output, examples)
+        check = _Check(self, sheet, cast(PromptGradients, context.gateway.target), said)
         for operator in self.operators:
             check.against_captum(Values(context, found.cases, operator))
         if self.steps:
             check.gradients(found.cases)
-        return Output(card.findings, [], card.values)
+        return Output(card.corrected(), output.evidence, card.values)
 
 
 @dataclass
@@ -111,19 +127,27 @@ class _Check:
 
     Attributes:
         part: its options.
-        context: what is audited.
-        card: the findings.
+        sheet: where findings and evidence go.
         target: the model.
         said: how many cases are left out.
         exact: Shapley values by operator and case.
     """
 
     part: Tokens
-    context: Context
-    card: ReportCard
+    sheet: Sheet
     target: PromptGradients
     said: str
     exact: dict[Operator, list[Floats]] = field(default_factory=dict)
+
+    @property
+    def context(self) -> Context:
+        """What is audited."""
+        return self.sheet.context
+
+    @property
+    def card(self) -> ReportCard:
+        """The findings."""
+        return self.sheet.card
 
     def against_captum(self, values: Values) -> None:
         """Leave-one-out against FeatureAblation, Shapley values against ShapleyValueSampling."""
@@ -173,6 +197,7 @@ class _Check:
             params=params,
             note=f"{kept} of {len(cases)} add up to within {self.part.gap:.0%}, with {_steps(shown)}; "
             f"the others are not shown; {self.said}",
+            evidence=[self._show(values, number, one) for number, one in self._best(shown)],
             values=gaps,
         )
         for operator, exact in self.exact.items():
@@ -185,6 +210,27 @@ class _Check:
                 "gradients lead from padding to the words and never leave a place empty",
                 compared=("spearman",),
             )
+
+    def _best(self, shown: Sequence[Integrated | None]) -> list[tuple[int, Integrated]]:
+        """Those to show: the ones that explain most."""
+        known = [(number, one) for number, one in enumerate(shown) if one is not None and len(one.phi)]
+        return sorted(known, key=lambda pair: -abs(pair[1].total))[: self.sheet.examples]
+
+    def _show(self, values: Values, number: int, one: Integrated) -> str:
+        case = values.cases[number]
+        bars = tuple(Bar(p.label, float(phi)) for p, phi in zip(values.players[number], one.phi, strict=True))
+        return self.sheet.show(
+            case.id,
+            f"{case.said}: integrated gradients of its history",
+            case.request,
+            f"they sum to {one.phi.sum():.3g} where {one.total:.3g} is to explain, in {one.steps} steps",
+            attribution=Attributed(
+                bars,
+                values.scale,
+                method="integrated gradients, from padding in the place of each title",
+                limits="covers the words of the prompt, not the training; nothing was taken away to check it",
+            ),
+        )
 
     def _agreement(
         self,

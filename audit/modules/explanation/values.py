@@ -84,7 +84,7 @@ class Explained(NamedTuple):
 
 def clean_asks(context: Context, users: int, repeats: int = REPEATS) -> list[Ask]:
     """What `explained` asks first; what it asks in all is at most one question more per case."""
-    return [Ask(_whole(case.request), r) for case in context.cases[:users] for r in range(repeats)]
+    return [Ask(whole(case.request), r) for case in context.cases[:users] for r in range(repeats)]
 
 
 def explained(context: Context, users: int, *, repeats: int = REPEATS) -> Explained:
@@ -107,7 +107,7 @@ def explained(context: Context, users: int, *, repeats: int = REPEATS) -> Explai
             unanswered.append(case.id)
             continue
         orders = [_order(answer, context.task) for answer in group]
-        request = _whole(case.request)
+        request = whole(case.request)
         item = _known(context, request, orders[0][0])
         if item is None:
             unanswered.append(case.id)
@@ -286,7 +286,7 @@ class _Reading:
         """The same for cases that were explained before: their clean answers are stored."""
         ids = {case.id for case in cases}
         chosen = [case for case in context.cases if case.id in ids]
-        answers = context.gateway.ask([Ask(_whole(case.request)) for case in chosen], label="explained")
+        answers = context.gateway.ask([Ask(whole(case.request)) for case in chosen], label="explained")
         return cls.of(context, answers)
 
     @property
@@ -338,7 +338,7 @@ def _logit(p: float) -> float:
     return math.log(clipped) - math.log1p(-clipped)
 
 
-def _whole(request: Request) -> Request:
+def whole(request: Request) -> Request:
     """The same question with the whole list wanted, so that no item of it drops out of sight."""
     if request.task != "rank":
         return request

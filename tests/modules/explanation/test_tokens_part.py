@@ -82,7 +82,11 @@ def test_integrated_gradients_double_their_steps_until_they_add_up(tmp_path, mon
 
 def test_the_part_reports_agreement_per_operator_and_the_gap(tmp_path):
     context, _ = a_values(yes_no(), tmp_path, users=3)
-    out = Tokens(users=3, operators=("delete",), samples=2, steps=8).run(context, examples=1)
+    part = Tokens(users=3, operators=("delete",), samples=2, steps=8)
+    planned = part.plan(context)
+    assert planned == part.plan(context)
+    out = part.run(context, examples=1)
+    assert context.gateway.usage().queries <= len({context.gateway.key(ask) for ask in planned})
     found = {(f.metric, f.params.get("against"), f.params.get("measure")): f for f in out.findings}
     exact = found["attribution_agreement", "feature-ablation", "max_difference"]
     assert exact.estimate < 5e-4
@@ -93,6 +97,9 @@ def test_the_part_reports_agreement_per_operator_and_the_gap(tmp_path):
     gap = found["completeness_gap", None, None]
     assert "add up to within 5%" in gap.note
     assert "had no stable recommendation" in gap.note
+    [shown] = [e for e in out.evidence if e.id in gap.evidence]
+    assert len(shown.attribution.bars) == 3
+    assert "where" in shown.note
 
 
 def test_a_target_without_gradients_or_weights_says_so(tmp_path):
