@@ -235,6 +235,9 @@ def forest(chart: Chart) -> Markup:
         kind = "zero" if abs(tick - chart.middle) < scale.step / 1e3 else "grid"
         parts.append(f'<line class="{kind}" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{head:g}" y2="{height:g}"/>')
         parts.append(f'<text x="{x(tick):.1f}" y="{head - 8:g}" text-anchor="middle">{number(tick)}</text>')
+    if min(abs(tick - chart.middle) for tick in scale.ticks) >= scale.step / 1e3:
+        at = x(chart.middle)
+        parts.append(f'<line class="zero" x1="{at:.1f}" x2="{at:.1f}" y1="{head:g}" y2="{height:g}"/>')
     y, said = head, []
     for name, section in chart.marks:
         if name:

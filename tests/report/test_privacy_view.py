@@ -26,6 +26,7 @@ from private_world import (
 
 from audit.findings import Finding, not_applicable
 from audit.report import render
+from audit.report.plots import forest
 from audit.report.privacy import PrivacyView, privacy_view
 from audit.report.privacy_plots import epsilon_bars
 from audit.report.privacy_remarks import given_away, promised
@@ -156,6 +157,13 @@ def test_the_summary_concludes_no_more_than_the_tests_allow() -> None:
     biased = given_away(membership(0.93, 0.96, BIASED, p=0.0001))
     assert "is not decided: the split is biased" in biased
     assert "can be told" not in biased
+
+
+@pytest.mark.parametrize("area", [0.52, 0.97])
+def test_guessing_has_a_line_wherever_the_scale_has_its_ticks(area: float) -> None:
+    chart = seen(membership(area, area)).members
+    assert chart is not None
+    assert str(forest(chart)).count('class="zero"') == 1
 
 
 @pytest.mark.parametrize(
