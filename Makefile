@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table defense-table fairness postgres test check format bench clean
+.PHONY: help install assets audit attack-table defense-table fairness hallucination postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ fairness: assets ## the long fairness audits: eight attributes on a language mod
 	mkdir -p reports
 	$(BIN)/recaudit run examples/audits/fairness-smollm2.yaml --no-gate --store reports/fairness.sqlite --report reports/fairness-smollm2.html
 	$(BIN)/recaudit run examples/audits/mitigations-p5.yaml --no-gate --store reports/fairness.sqlite --report reports/mitigations-p5.html
+
+hallucination: assets ## the long hallucination audit: 100 users in free text, five arms of passages
+	mkdir -p reports
+	$(BIN)/recaudit run examples/audits/hallucination-smollm2.yaml --no-gate --store reports/hallucination.sqlite --report reports/hallucination-smollm2.html
 
 postgres: # the store is tested on a real server, which the tests start themselves
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
