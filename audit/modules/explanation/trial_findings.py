@@ -242,7 +242,9 @@ def attributed(trial: Trial, case: int, ruling: Ruling, values: Values, level: f
 
 
 def _too_few(trial: Trial) -> str:
-    return f"{len(trial.cases)} users have an attribution that could be judged"
+    said = f"{len(trial.cases)} users have an attribution that could be judged"
+    reasons = [one.unmet for one in trial.made.attributions if one.unmet]
+    return said + (f"; of {len(reasons)} it could not be made, such as because {reasons[0]}" if reasons else "")
 
 
 def _spread(values: Floats) -> str:
@@ -255,5 +257,6 @@ def _spread(values: Floats) -> str:
 
 def _spans(trial: Trial) -> str:
     exact, flat = sum(s.exact for s in trial.spans), sum(s.flat for s in trial.spans)
-    said = f"best and worst order exact for {exact} of {len(trial.spans)} users, searched step by step for the others"
+    said = f"best and worst order exact for {exact} of {len(trial.spans)} users"
+    said += ", the best and worst that were found for the others" if exact < len(trial.spans) else ""
     return said + (f"; for {flat} users no removal moves anything" if flat else "")

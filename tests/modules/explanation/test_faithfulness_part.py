@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from faithful_targets import by_place, deaf, linear, noise, single_cause, weight
 from helpers import Scripted
@@ -219,6 +221,27 @@ def test_answers_that_cannot_be_read_leave_their_users_out(tmp_path):
 def test_short_histories_are_said(tmp_path):
     context = context_of(linear(), tmp_path, history=1)
     assert "0 users have two past items" in QUICK.lacking(context)
+
+
+def test_long_and_doubled_histories_are_explained_or_said(tmp_path):
+    target = linear()
+    context = context_of(target, tmp_path, users=2)
+
+    def with_history(case, events):
+        return replace(case, request=replace(case.request, user=replace(case.request.user, history=events)))
+
+    long = [with_history(case, case.request.user.history * 50) for case in context.cases]
+    part = Faithfulness(operators=["delete", "placeholder"], sanity=False, stability=False)
+    output = run(replace(context, cases=long), part)
+    [sampled] = of(output, "comprehensiveness", method="shapley", made_by="delete")
+    assert "0 users have an attribution" in sampled.reason
+    assert "allow 798" in sampled.reason
+    [plain] = of(output, "comprehensiveness", method="leave-one-out", made_by="delete")
+    assert plain.n == 2
+    doubled = [with_history(case, case.request.user.history[:2] * 2) for case in context.cases]
+    output = run(replace(context, cases=doubled), part)
+    [found] = of(output, "comprehensiveness", method="shapley", made_by="delete")
+    assert found.n == 2
 
 
 def test_the_plan_is_no_less_than_what_is_asked(tmp_path):
