@@ -10,6 +10,9 @@ import numpy as np
 from audit.target import Recommender
 from audit.targets.hf import HFTarget
 
+MOST = 2_000_000_000
+"""Weights of the largest model that is copied: a copy takes as much memory again."""
+
 
 def shuffled(target: Recommender, rng: np.random.Generator) -> Recommender | None:
     """A copy of a target whose weights are permuted within each tensor; the target itself stays as it is.
@@ -22,11 +25,13 @@ def shuffled(target: Recommender, rng: np.random.Generator) -> Recommender | Non
         rng: source of the permutations.
 
     Returns:
-        None for a target whose weights are not at hand, or that has none.
+        None for a target whose weights are not at hand, or that has none, or more than `MOST`.
     """
     import torch
 
     if not isinstance(target, HFTarget):
+        return None
+    if sum(parameter.numel() for parameter in target.lm.model.parameters()) > MOST:
         return None
     model = copy.deepcopy(target.lm.model)
     with torch.no_grad():

@@ -29,7 +29,7 @@ from audit.target import Insight
 
 SHUFFLES = 2
 _DOOR = 900
-"""Number of the door to the copy with shuffled weights; those of defenses count from 1."""
+"""Number of the first door to a copy with shuffled weights; those of defenses count from 1."""
 _STANDS = 0.5
 _WEIGHTS = "How alike the attributions of the target and of a copy with shuffled weights are"
 _CANDIDATES = "Whether the recommendation stands when the candidates are shuffled"
@@ -90,7 +90,9 @@ def nulls(context: Context, cases: Sequence[Case], operator: Operator, evaluatio
 
         other = shuffled(context.gateway.target, context.rng("explanation", "shuffled"))
         if other is not None:
-            inner = replace(context, gateway=context.gateway.behind(other, _DOOR))
+            # Behind a defense that is a model too, its copy is another one, and needs a door of its own.
+            own = context.gateway.stored_repeat(0) // context.gateway.behind(other, 1).stored_repeat(0)
+            inner = replace(context, gateway=context.gateway.behind(other, _DOOR + own))
             twin = leave_one_out(inner, cases, operator, evaluations)
     variants = shuffled_candidates(context, cases)
     stands = None
@@ -121,7 +123,10 @@ def report(sheet: Sheet, cases: Sequence[Case], found: Nulls, operator: Operator
     """Report the likeness to the shuffled copy as `sanity`, and the shuffled candidates as `stability`."""
     params: dict[str, Param] = {"part": PART, "method": "leave-one-out", "operator": operator}
     if found.twin is None:
-        reason = "the target's weights are not at hand; the check with an unrelated title stands for it"
+        reason = (
+            "the target's weights are not at hand, or too many to be copied; the check with an unrelated title stands "
+            "for it"
+        )
         sheet.card.skip("sanity", _WEIGHTS, reason, **params, check="random weights")
     else:
         alike = {case.id: pair for case, pair in zip(cases, zip(found.base, found.twin, strict=True), strict=True)}
