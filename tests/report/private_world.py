@@ -37,7 +37,7 @@ def void(card: Guarantee = CARD) -> Finding:
 
 
 def no_card() -> Finding:
-    reason = "it comes without a guarantee: there is no guarantee.json beside its weights"
+    reason = "no guarantee.json stands beside its weights"
     return not_applicable("privacy", "epsilon_claimed", "What its training promises", reason, {"part": "guarantee"})
 
 

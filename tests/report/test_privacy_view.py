@@ -88,7 +88,7 @@ def test_a_void_card_and_no_card_are_plainly_no_guarantee() -> None:
     never = seen([no_card()]).pledge
     assert never is not None
     assert (never.state, never.verdict, never.terms) == ("none", "not_applicable", ())
-    assert never.answer.startswith("No guarantee: it comes without a guarantee")
+    assert never.answer.startswith("No guarantee: no guarantee.json stands")
 
 
 def test_a_bound_above_the_promise_breaks_it_whatever_the_policy_says() -> None:

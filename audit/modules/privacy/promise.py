@@ -39,7 +39,7 @@ class Promise:
             return f"the card of the guarantee cannot be read ({error})"
         if card is None:
             return (
-                "it comes without a guarantee: there is no guarantee.json beside its weights; "
+                "no guarantee.json stands beside its weights; "
                 "`recaudit train tallrec --epsilon 8` trains with one"
             )
         if not card.epsilon >= 0 or not 0 <= card.delta < 1:

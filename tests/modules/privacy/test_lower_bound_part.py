@@ -216,7 +216,7 @@ def test_a_void_guarantee_passes_no_limit(tmp_path: Path, fields, said) -> None:
 
 
 def test_no_card_no_noise_and_no_sense(tmp_path: Path) -> None:
-    assert "without a guarantee" in promise(tmp_path, None)
+    assert "no guarantee.json" in promise(tmp_path, None)
     assert "promises nothing: ε is infinite (trained without noise)" in promise(
         tmp_path, card(epsilon=math.inf, void=("trained without noise",))
     )
