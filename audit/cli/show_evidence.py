@@ -80,8 +80,8 @@ def _reply(out: Console, reply: Reply) -> None:
 
 
 def _attribution(out: Console, view: Chart) -> None:
-    why = f": {view.why}" if view.why else ""
-    out.print(cell(f"{view.badge}{why}", _BADGES[view.kind]))
+    if view.badge:
+        out.print(cell(f"{view.badge}: {view.why}" if view.why else view.badge, _BADGES[view.kind]))
     out.print(cell(f"what moved this answer, in {view.scale}" + (f"; {view.method}" if view.method else ""), "dim"))
     width = max((len(line.label) for line in view.lines), default=0)
     longest = max((len(line.blocks) for line in view.lines), default=0)

@@ -60,7 +60,7 @@ class Chart:
         lines: the bars, the highest value first.
         scale: what the numbers measure.
         method: how they were made.
-        badge: whether they can be believed, in a few words with a shape.
+        badge: whether they can be believed, in a few words with a shape; empty where nothing is said of it.
         kind: class of the badge's colour.
         why: the badge's figures; may be empty.
         limits: what the numbers do not say; may be empty.
@@ -91,7 +91,7 @@ def chart(attribution: Attributed) -> Chart:
         tuple(_line(bar, low, high) for bar in shown),
         clip(one_line(attribution.scale), _SAID),
         clip(one_line(attribution.method), _SAID),
-        FAITHFUL[attribution.faithful],
+        "" if attribution.faithful is None and not attribution.badge else FAITHFUL[attribution.faithful],
         KINDS[attribution.faithful],
         clip(one_line(attribution.badge), _SAID),
         clip(one_line(attribution.limits), _SAID),

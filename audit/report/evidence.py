@@ -6,7 +6,7 @@ more there are; only what is shown is ever read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.edits import Change, diff
@@ -20,6 +20,11 @@ from audit.types import Answer, Item, Request
 PER_FINDING = 3
 IN_ALL = 300
 _EQUAL, _CHANGED, _RAW, _HISTORY = 160, 600, 2000, 12
+_ENTRIES = 20
+"""Entries of one answer that are shown."""
+_EXPLAINING = ("counterfactual_success", "comprehensiveness", "stated_matters")
+_PER_PART = 2
+"""Explanations of answers of each of these that every report shows."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,23 @@ def collect(view: RunView, *, limit: int = IN_ALL) -> dict[str, Shown]:
     return {row.finding.id: _shown(row, own, others, exhibits) for row in view.pressing}
 
 
+def explained(view: RunView, taken: Iterable[str] = ()) -> tuple[Exhibit, ...]:
+    """A few explanations of answers, whatever their verdict: what they are cannot be seen from figures.
+
+    Args:
+        view: the run.
+        taken: ids of pieces that are shown elsewhere.
+    """
+    ours = [row.finding for row in view.rows if row.finding.module == "explanation"]
+    ids: dict[str, None] = {}
+    for metric in _EXPLAINING:
+        found = dict.fromkeys(key for f in ours if f.metric == metric for key in f.evidence)
+        ids |= dict.fromkeys(list(found)[:_PER_PART])
+    left = [key for key in ids if key not in set(taken)]
+    exhibits = opened(view, left) if left else {}
+    return tuple(exhibits[key] for key in left if key in exhibits)
+
+
 def _shown(
     row: Row, own: Mapping[str, list[str]], others: Mapping[str, list[str]], exhibits: Mapping[str, Exhibit]
 ) -> Shown:
@@ -151,7 +173,7 @@ def _exhibit(
     second = requests.get(piece.after or "")
     before = answers.get((piece.before, piece.before_repeat)) if piece.before else None
     after = answers.get((piece.after, piece.after_repeat)) if piece.after else None
-    k = first.k if first is not None else 10
+    k = min(first.k, _ENTRIES) if first is not None else 10
     free = first is not None and first.task == "answer"
     # The claims are those of the answer that is shown last.
     marks = piece.claims

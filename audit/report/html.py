@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 from audit import text
 from audit.findings import Finding, Verdict
-from audit.report import claims, facts, hallucination_plots, plots, privacy_plots, words
-from audit.report.evidence import IN_ALL, Shown, collect
+from audit.report import claims, explanation_words, facts, hallucination_plots, plots, privacy_plots, words
+from audit.report.evidence import IN_ALL, Exhibit, Shown, collect, explained
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
 from audit.store import RunUsage
@@ -39,6 +39,7 @@ class Page:
     summary: Sequence[Remark]
     totals: Sequence[int]
     evidence: Mapping[str, Shown]
+    explained: Sequence[Exhibit]
     missing: Sequence[str]
     usage: RunUsage
     facts: Sequence[tuple[str, str]]
@@ -65,6 +66,7 @@ def render(runs: Sequence[Run]) -> str:
 
 def _page(run: Run, anchor: str, pieces: int) -> Page:
     view = RunView(run)
+    evidence = collect(view, limit=pieces)
     return Page(
         view=view,
         anchor=anchor,
@@ -74,7 +76,8 @@ def _page(run: Run, anchor: str, pieces: int) -> Page:
         headline=headline(run),
         summary=summary(view),
         totals=[sum(f.verdict == v for f in run.findings) for v in words.VERDICT_ORDER],
-        evidence=collect(view, limit=pieces),
+        evidence=evidence,
+        explained=explained(view, [exhibit.id for shown in evidence.values() for exhibit in shown.exhibits]),
         missing=run.gate().missing,
         usage=run.usage,
         facts=facts.table(run),
@@ -95,6 +98,7 @@ def _environment() -> Environment:
     environment.filters.update(
         axis=plots.axis,
         bounds=hallucination_plots.bounds,
+        by_operator=lambda name: explanation_words.OPERATORS.get(name, name),
         control=words.control,
         count=text.count,
         curves=plots.curves,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from audit.edits import Change
 from audit.findings import CLAIM_VERDICTS
-from audit.report import claims, facts, hallucination_markdown, privacy_markdown, words
+from audit.report import claims, explanation_markdown, facts, hallucination_markdown, privacy_markdown, words
 from audit.report.attributions import Chart
 from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
-from audit.report.evidence import Exhibit, Reply, collect
+from audit.report.evidence import Exhibit, Reply, collect, explained
 from audit.report.fairness import FairnessView
 from audit.report.markdown_parts import badge, cell, fenced, fold, mitigations, table
 from audit.report.summary import headline, summary, users_to_settle
@@ -73,6 +73,8 @@ def _run(run: Run) -> str:
     parts.append(
         fold(f"Everything that was measured ({len(view.rows)})", "\n\n".join(_module(m) for m in view.modules))
     )
+    if some := explained(view):
+        parts.append(fold(f"Some answers explained ({len(some)})", "\n".join(_exhibit(e) for e in some)))
     untestable = [f for m in view.modules for f in m.untestable]
     if untestable:
         rows = [(md(f.title), md(f.reason)) for f in untestable]
@@ -135,7 +137,8 @@ def _attributed(view: Chart) -> list[str]:
     """What moved an answer, the highest value first, with what cannot be told apart."""
     why = f": {md(view.why)}" if view.why else ""
     method = f"; {md(view.method)}" if view.method else ""
-    lines = [f"  - {md(view.badge)}{why}", f"  - what moved this answer, in {md(view.scale)}{method}:"]
+    lines = [f"  - {md(view.badge)}{why}"] if view.badge else []
+    lines += [f"  - what moved this answer, in {md(view.scale)}{method}:"]
     for line in view.lines[:_BARS]:
         tied = f", tied: {line.tied}" if line.tied else ""
         note = f" ({md(clip(line.note, 160))})" if line.note else ""
@@ -207,6 +210,8 @@ def _module(module: ModuleView) -> str:
         parts += hallucination_markdown.section(module.hallucination)
     if module.privacy:
         parts += privacy_markdown.section(module.privacy)
+    if module.explanation:
+        parts += explanation_markdown.section(module.explanation)
     for group in module.groups:
         rows = [(badge(r.finding.verdict), md(r.finding.title), *_figures(r)) for r in group.rows]
         parts += [f"**{md(group.title)}** {md(group.hint)}".strip(), table(_HEAD, rows, 5)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding
 from audit.policy import by_severity
-from audit.report import fairness_remarks, hallucination_remarks, privacy_remarks, words
+from audit.report import explanation_remarks, fairness_remarks, hallucination_remarks, privacy_remarks, words
 from audit.report.view import PARTS, RunView, named
 from audit.text import clip, count, interval, listed, number, one_line, percent, rounded_up
 
@@ -84,6 +84,7 @@ def summary(view: RunView) -> list[Remark]:
         ("Do passages help?", hallucination_remarks.grounded(findings)),
         ("What is promised to whom it learnt from?", privacy_remarks.promised(findings)),
         ("Does it give people away?", privacy_remarks.given_away(findings)),
+        ("Can its reasons be believed?", explanation_remarks.believed(findings)),
         ("Can its answers be read?", _validity(findings)),
         ("What was not tested?", _untested(findings)),
         ("What next?", _next(view)),
@@ -364,7 +365,8 @@ def _validity(findings: Sequence[Finding]) -> str:
         if short is not None and short.estimate:
             parts.append(f"{percent(short.estimate)} {_span(short)} are shorter than asked for")
         absent = _first(of_task, "absent_rate")
-        if absent is not None and absent.estimate:
+        told = any(f.module == "hallucination" and f.metric == "hallucinated_item_rate" for f in findings)
+        if absent is not None and absent.estimate and not told:  # else it stands above, on more answers
             parts.append(
                 f"{percent(absent.estimate)} {_span(absent)} of the titles{label} exist nowhere in the catalogue"
             )

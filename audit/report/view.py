@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from audit.findings import Finding, Verdict
 from audit.policy import Policy, by_severity
-from audit.report import fairness_words, hallucination_words, privacy_words, words
+from audit.report import explanation_words, fairness_words, hallucination_words, privacy_words, words
 from audit.report.defenses import METRICS as OF_DEFENSES
 from audit.report.defenses import DefenseView, defense_view
+from audit.report.explanation import ExplanationView, explanation_view
 from audit.report.fairness import FairnessView, fairness_view
 from audit.report.hallucination import HallucinationView, hallucination_view
 from audit.report.privacy import PrivacyView, privacy_view
@@ -158,6 +159,7 @@ class ModuleView:
     fairness: FairnessView | None
     hallucination: HallucinationView | None
     privacy: PrivacyView | None
+    explanation: ExplanationView | None
     untestable: tuple[Finding, ...]
     findings: tuple[Finding, ...]
 
@@ -241,6 +243,7 @@ def _module(name: str, rows: Sequence[Row]) -> ModuleView:
         fairness_view(r.finding for r in rows),
         hallucination_view(r.finding for r in rows),
         privacy_view(r.finding for r in rows),
+        explanation_view(r.finding for r in rows),
         tuple(r.finding for r in rows if r.finding.verdict == "not_applicable"),
         tuple(r.finding for r in rows),
     )
@@ -263,6 +266,8 @@ def _place(key: str) -> tuple[int, str]:
         return hallucination_words.place(key)
     if key.startswith(privacy_words.PREFIX):
         return privacy_words.place(key)
+    if key.startswith(explanation_words.PREFIX):
+        return explanation_words.place(key)
     return _rank(key), ""
 
 
@@ -283,6 +288,8 @@ def section(finding: Finding) -> tuple[str, str, str]:
         return hallucination_words.section(finding)
     if finding.module == "privacy":
         return privacy_words.section(finding)
+    if finding.module == "explanation":
+        return explanation_words.section(finding)
     if finding.metric in OF_DEFENSES:
         name = str(p.get("defense") or "")
         return f"defense:{name}", f"Behind {name}" if name else "Without a defense, under the same attacks", ""

@@ -8,7 +8,7 @@ from functools import cache
 from audit import registry
 from audit.errors import RecAuditError
 from audit.findings import Finding, Verdict
-from audit.report import fairness_words, hallucination_words, privacy_words
+from audit.report import explanation_words, fairness_words, hallucination_words, privacy_words
 
 VERDICT_WORDS: dict[Verdict | None, str] = {
     "fail": "fail",
@@ -157,9 +157,13 @@ _FRAMEWORKS = {
 }
 
 
+_SHARES = {"hr", "asr", "psr", "tpr_at_1pct_fpr", "tpr_at_01pct_fpr"}
+_SHARES |= {"counterfactual_success", "counterfactual_verified", "stated_precision", "stated_matters"}
+
+
 def is_rate(metric: str) -> bool:
     """Whether a value of this metric is a share that people say in percent."""
-    return metric.endswith("_rate") or metric in {"hr", "asr", "psr", "tpr_at_1pct_fpr", "tpr_at_01pct_fpr"}
+    return metric.endswith("_rate") or metric in _SHARES
 
 
 def meaning(finding: Finding) -> str:
@@ -172,10 +176,11 @@ _MODULES: dict[str, Mapping[str, str]] = {
     "fairness": fairness_words.MEANINGS,
     "hallucination": hallucination_words.MEANINGS,
     "privacy": privacy_words.MEANINGS,
+    "explanation": explanation_words.MEANINGS,
 }
 
 
-_SHORTS = (_SHORT, fairness_words.SHORT, hallucination_words.SHORT, privacy_words.SHORT)
+_SHORTS = (_SHORT, fairness_words.SHORT, hallucination_words.SHORT, privacy_words.SHORT, explanation_words.SHORT)
 
 
 def short(metric: str) -> str:
