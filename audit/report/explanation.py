@@ -12,7 +12,7 @@ from audit.report.hallucination import Table
 
 CURVES = ("comprehensiveness", "sufficiency", "deletion_auc", "insertion_auc")
 _OPERATOR_ORDER = tuple(OPERATORS)
-_DELTAS = 0.05
+_SURE = 0.05
 """Corrected p below which a position effect is said to be one."""
 
 
@@ -123,7 +123,7 @@ def explanation_view(findings: Iterable[Finding]) -> ExplanationView | None:
 def surely(finding: Finding) -> bool:
     """Whether an effect is beyond doubt: its corrected p, and where there is none its interval."""
     if finding.p_adjusted is not None:
-        return finding.p_adjusted < _DELTAS
+        return finding.p_adjusted < _SURE
     ends = finding.effect_ci or finding.ci
     return ends is not None and (ends[0] > 0 or ends[1] < 0)
 
