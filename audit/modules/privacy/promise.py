@@ -38,10 +38,7 @@ class Promise:
         except TargetError as error:
             return f"the card of the guarantee cannot be read ({error})"
         if card is None:
-            return (
-                "no guarantee.json stands beside its weights; "
-                "`recaudit train tallrec --epsilon 8` trains with one"
-            )
+            return "no guarantee.json stands beside its weights; `recaudit train tallrec --epsilon 8` trains with one"
         if not card.epsilon >= 0 or not 0 <= card.delta < 1:
             return (
                 f"its card says ε = {card.epsilon}, δ = {card.delta}, which cannot be; train again to have it written"
