@@ -41,7 +41,7 @@ def section(view: HallucinationView) -> list[str]:
     if view.claims:
         split = [(md(s.label), *map(_rate, s.parts), f"{s.parts[0].n:,}") for s in (view.claims, *view.predicates)]
         if view.corrected:
-            rows.append(
+            split.append(
                 ("Corrected for the checker's errors", "·", _rate(view.corrected), "·", f"{view.corrected.n:,}")
             )
         heads = [

@@ -136,6 +136,7 @@ def test_markdown_holds_the_same(audited: Run) -> None:
     assert "**✔ pass: can this checker be believed?** Yes: it meets its gates on planted errors." in text
     assert "| Free text | 12% [9%, 15%] | 19% [16%, 22%] | 11% [7.8%, 14%] | 100 |" in text
     assert "| All claims | 45% [42%, 48%] | 15% [12%, 18%] | 40% [37%, 43%] | 88 |" in text
+    assert "| Corrected for the checker's errors | · | 18% [15%, 21%] | · | 100 |" in text
     assert "neither true nor made up" in text
 
 
