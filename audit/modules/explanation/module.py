@@ -79,7 +79,7 @@ class Explanation(OfParts):
     """
 
     users: int = 20
-    operators: Sequence[str] = ("delete", "swap")
+    operators: Sequence[str] = ("delete", "placeholder")
     evaluations: int = 256
     faithfulness: Block = True
     tokens: Block = False
