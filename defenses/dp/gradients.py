@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from audit.errors import ConfigError
 from audit.targets.packing import Tokens
@@ -54,15 +54,8 @@ def check_model(model: Model, optimized: Mapping[str, torch.Tensor], mode: Mode 
     """
     import torch
 
-    if mode == "ghost":
-        tied = getattr(model.config, "tie_word_embeddings", False)
-        raise ConfigError(
-            "dp.mode: 'ghost' is refused: "
-            + ("it does not support tied weights, which this model has, and " if tied else "")
-            + "it saves memory for large layers only, while the gradients of an adapter are small; use hooks"
-        )
-    if mode not in ("hooks", "functorch"):
-        raise ConfigError(f"dp.mode: {mode!r} must be hooks or functorch")
+    if mode not in get_args(Mode):
+        raise ConfigError(f"dp.mode: {mode!r} must be hooks, functorch or ghost")
     if getattr(model, "is_gradient_checkpointing", False):
         raise ConfigError(
             "dp: gradient checkpointing runs layers twice, and the gradients of single samples are lost; call "
@@ -93,7 +86,8 @@ class Rows:
         model: causal or encoder-decoder, in a PEFT wrapper; whatever of it requires gradients is trained.
         units: the rows of each unit, at least one each.
         pad: token id for the padding.
-        mode: `hooks`, or `functorch`, which finds the same gradients through `torch.func`.
+        mode: `hooks`, or `functorch`, which finds the same gradients through `torch.func`; for `ghost`, see
+            `defenses.dp.ghost`.
         physical: the most rows in one pass, unless a single unit has more.
 
     Raises:
@@ -103,8 +97,6 @@ class Rows:
     def __init__(
         self, model: Model, units: Sequence[Sequence[Row]], *, pad: int, mode: Mode | str = "hooks", physical: int = 8
     ) -> None:
-        from opacus import GradSampleModule
-
         self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         check_model(model, self._parameters, mode)
         if physical < 1:
@@ -113,7 +105,13 @@ class Rows:
         self.units = units
         self.pad = pad
         self.physical = physical
-        self.wrapped: Any = GradSampleModule(model, loss_reduction="sum", force_functorch=mode == "functorch")
+        self.wrapped: Any = self._hooked(model, mode)
+
+    @staticmethod
+    def _hooked(model: Model, mode: Mode | str) -> Any:  # noqa: ANN401 - of opacus, which has no types
+        from opacus import GradSampleModule
+
+        return GradSampleModule(model, loss_reduction="sum", force_functorch=mode == "functorch")
 
     @property
     def parameters(self) -> dict[str, torch.Tensor]:

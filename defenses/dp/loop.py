@@ -12,12 +12,12 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from audit.errors import TargetError
 from audit.guarantee import CARD
 from audit.types import canonical_json
-from defenses.dp.optimizer import Gradients, PrivateSteps, check_step
+from defenses.dp.optimizer import Clipped, Gradients, PrivateSteps, check_step
 from defenses.dp.secret import Secret, forget
 from defenses.dp.terms import Terms
 
@@ -29,6 +29,9 @@ Progress = Callable[[int, int, float], None]
 
 COMPANY = 0.05
 """Largest relative change of a unit's gradient by its company that rounding may explain."""
+
+LENGTH = 1e-3
+"""Largest error of a clipped sum, in clipping norms, that rounding may explain where the model is in float32."""
 
 
 class Source(Protocol):
@@ -43,6 +46,18 @@ class Source(Protocol):
         """Of some units, in micro-batches: gradients (units, *shape) per parameter, and the loss of each unit.
 
         The gradient of a unit must depend on nobody else of the batch: that is what clipping it is worth.
+        """
+        ...
+
+
+@runtime_checkable
+class ClippingSource(Source, Protocol):
+    """A source that clips and adds up by itself, without the gradient of each unit."""
+
+    def clipped(self, units: Sequence[int], clip: float) -> Iterable[tuple[Clipped, Sequence[float]]]:
+        """Of some units, in micro-batches: the sum of their gradients, each clipped, and the loss of each unit.
+
+        It must be what `gradients` gives, clipped and added up; a unit whose gradient is not finite adds nothing.
         """
         ...
 
@@ -74,11 +89,13 @@ def run(
         Mean loss of the units of each step; a step of nobody has the loss of the step before. Private.
 
     Raises:
-        TargetError: the checkpoint is of other settings, or the weights did not move.
+        TargetError: the checkpoint is of other settings, the weights did not move, or a check before failed.
     """
     parameters = source.parameters
     check_step(noise=terms.noise, clip=terms.clip, expected=float(terms.batch), make=PrivateSteps)
     check_company(source, range(min(terms.units, 4)))
+    if isinstance(source, ClippingSource):
+        check_clipping(source, range(min(terms.units, 4)))
     steps = PrivateSteps(
         list(parameters.values()), noise=terms.noise, clip=terms.clip, expected=float(terms.batch), secret=secret
     )
@@ -87,7 +104,8 @@ def run(
     done, history = restore(out, full, parameters, steps)
     for step in range(done, terms.steps):
         losses: list[float] = []
-        steps.descend(_parts(source, secret.sample(terms.units, terms.rate, step), losses), step=step, rate=rate(step))
+        parts = _parts(source, secret.sample(terms.units, terms.rate, step), losses, terms.clip)
+        steps.descend(parts, step=step, rate=rate(step))
         # A loss of nobody is no number that JSON has.
         history.append(sum(losses) / len(losses) if losses else (history[-1] if history else 0.0))
         if progress is not None:
@@ -127,11 +145,40 @@ def check_company(source: Source, units: Sequence[int]) -> None:
             )
 
 
-def _parts(source: Source, units: Sequence[int], losses: list[float]) -> Iterable[Gradients]:
-    if units:
-        for gradients, told in source.gradients(units):
-            losses += told
-            yield gradients
+def check_clipping(source: ClippingSource, units: Sequence[int]) -> None:
+    """Compare what a source clipped and added up by itself with the gradients of the same units, clipped here.
+
+    The bound is half of the shortest gradient's length, so that everybody is clipped. As `check_company`, it learns
+    nothing and shows nothing but that they differ.
+
+    Raises:
+        TargetError: they differ.
+    """
+    import torch
+
+    flat = torch.cat([torch.cat([g.flatten(1).double() for g in part], 1) for part, _ in source.gradients(units)])
+    norms = flat.norm(dim=1, keepdim=True)
+    if not bool((norms > 0).any()):
+        return
+    clip = float(norms[norms > 0].min()) / 2
+    sums = [torch.cat([t.flatten().double() for t in part.total]) for part, _ in source.clipped(units, clip)]
+    expected = (flat * (clip / norms.clamp(min=clip))).sum(0)
+    gap = float((torch.stack(sums).sum(0) - expected).norm()) / clip
+    if not gap <= LENGTH:
+        raise TargetError(
+            f"dp: a clipped sum is {gap:.2g} clipping norms from that of the gradients themselves, so their lengths "
+            "were not found and nobody's influence is bounded; use mode hooks"
+        )
+
+
+def _parts(source: Source, units: Sequence[int], losses: list[float], clip: float) -> Iterable[Gradients | Clipped]:
+    if not units:
+        return
+    found: Iterable[tuple[Gradients | Clipped, Sequence[float]]]
+    found = source.clipped(units, clip) if isinstance(source, ClippingSource) else source.gradients(units)
+    for part, told in found:
+        losses += told
+        yield part
 
 
 def save(

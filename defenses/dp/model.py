@@ -20,6 +20,7 @@ from audit.targets.weights import Model
 from audit.targets.zoo.adapter import writing
 from defenses.dp import loop
 from defenses.dp.accounting import Accountant
+from defenses.dp.ghost import GhostRows
 from defenses.dp.gradients import Row, Rows
 from defenses.dp.release import WEIGHTS, conclude, members
 from defenses.dp.secret import Secret
@@ -81,7 +82,8 @@ def train(
         rank: of LoRA.
         alpha: LoRA's scale is alpha / rank.
         modules: names of the layers with an adapter, or `all-linear`.
-        mode: how per-sample gradients are found; `ghost` is refused with the reason.
+        mode: how per-sample gradients are found, which changes memory and time, never the result; `ghost` finds
+            their lengths alone, and needs one row per unit.
         physical: the most rows in one pass; it changes memory, never the result.
         checkpoint_every: steps between checkpoints.
         progress: called after each step with (step, steps, loss); the loss is private.
@@ -126,7 +128,11 @@ def train(
             sampling=sampling,
         )
         model = adapted(base.model, rank=rank, alpha=alpha, modules=modules, seed=seed)
-        source = Rows(model, units, pad=base.pad, mode=mode, physical=physical)
+        source = (
+            GhostRows(model, units, pad=base.pad, physical=physical)
+            if mode == "ghost"
+            else Rows(model, units, pad=base.pad, mode=mode, physical=physical)
+        )
         lora = {"rank": rank, "alpha": alpha, "modules": modules if isinstance(modules, str) else list(modules)}
         plan = {"lora": lora, "peak": peak, "seed": seed, "base": base.identity}
         if not loop.checkpoints(out):

@@ -6,6 +6,7 @@ It is the optimizer of opacus, with noise from a generator that a resumed traini
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 
 Gradients = Sequence["torch.Tensor"]
 """Of some units: per parameter a tensor (units, *shape of the parameter)."""
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """The sum of the gradients of some units, each clipped where it was found.
+
+    Attributes:
+        total: per parameter, in its shape.
+        units: how many were added up; private.
+    """
+
+    total: Gradients
+    units: int
 
 
 class PrivateSteps:
@@ -43,25 +57,33 @@ class PrivateSteps:
             self.plain, noise_multiplier=noise, max_grad_norm=clip, expected_batch_size=expected, loss_reduction="mean"
         )
 
-    def descend(self, parts: Iterable[Gradients], *, step: int, rate: float) -> int:
+    def descend(self, parts: Iterable[Gradients | Clipped], *, step: int, rate: float) -> int:
         """One step along the gradients of some units.
 
         Args:
             parts: physical micro-batches, which together are the units of the step; each may be empty, or all. They
-                are clipped unit by unit and added up, and noise is added once. So how a batch is cut does not matter.
+                are clipped unit by unit, unless they have been, and added up, and noise is added once. So how a batch
+                is cut does not matter.
             step: number of the step, from 0; with the secret it says which noise.
             rate: learning rate.
 
         Returns:
             How many units there were; it is private.
+
+        Raises:
+            TargetError: a sum of clipped gradients is longer than such a sum can be.
         """
         self.plain.param_groups[0]["lr"] = rate
         self.private.draw = self.secret.rng("noise", step)
         self.private.zero_grad(set_to_none=True)
         units = 0
         for part in parts:
-            units += len(part[0])
-            self._accumulate(part)
+            if isinstance(part, Clipped):
+                units += part.units
+                self._add(part)
+            else:
+                units += len(part[0])
+                self._accumulate(part)
         # The step itself is one more micro-batch, of nobody. So an empty batch is a step like any other, with noise.
         self._give([parameter.new_zeros((0, *parameter.shape)) for parameter in self.parameters])
         self.private.step()
@@ -73,6 +95,19 @@ class PrivateSteps:
         self.private.signal_skip_step(do_skip=True)
         self.private.step()
         self.private.zero_grad(set_to_none=True)
+
+    def _add(self, part: Clipped) -> None:
+        most = part.units * float(self.private.max_grad_norm)
+        length = float(sum(t.double().square().sum() for t in part.total)) ** 0.5
+        if not length <= most * 1.001:
+            raise TargetError(
+                f"dp: a sum of {part.units} clipped gradients has the length {length:.3g}, and at most {most:.3g} is "
+                "possible, so they were not clipped unit by unit; use mode hooks"
+            )
+        for parameter, total in zip(self.parameters, part.total, strict=True):
+            carrier: Any = parameter
+            found = total.detach().to(parameter.dtype)
+            carrier.summed_grad = found if carrier.summed_grad is None else carrier.summed_grad + found
 
     def _give(self, part: Gradients) -> None:
         import torch

@@ -158,7 +158,10 @@ def train(
         who = release.members(list(everyone), secret=secret, share=share, given=members)
         planted: list[WindowGroup] = []
         if canaries:
-            drawn = plan_canaries(dataset, secret.rng("canaries", 0), count=canaries, history=recipe.history)
+            others = min(3, rows - 1)  # A unit has no more rows than anybody.
+            drawn = plan_canaries(
+                dataset, secret.rng("canaries", 0), count=canaries, history=recipe.history, others=others
+            )
             who = replace(who, canaries=drawn.to_dict())
         if who.canaries:
             planted = canary_users(Canaries.from_dict(who.canaries), dataset)

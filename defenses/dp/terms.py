@@ -179,4 +179,4 @@ class Terms:
 
 
 Mode = Literal["hooks", "functorch", "ghost"]
-"""How per-sample gradients are found."""
+"""How per-sample gradients are found; `ghost` finds their lengths alone."""

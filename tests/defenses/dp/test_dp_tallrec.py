@@ -108,7 +108,7 @@ def test_workers_change_nothing_and_planted_users_are_units(crowd: Dataset, tmp_
 def test_canaries_are_planted_and_planted_again_in_a_twin(crowd: Dataset, tmp_path: Path, monkeypatch: Any) -> None:
     # The tiny world has too few items for the usual space of secrets.
     monkeypatch.setattr(tallrec, "plan_canaries", partial(plan_canaries, space=4))
-    given = {**COMMON, "recipe": tallrec.Recipe(rank=2, alpha=4, history=3)}
+    given = {**COMMON, "rows": 3, "recipe": tallrec.Recipe(rank=2, alpha=4, history=3)}
     tallrec.train(crowd, out=tmp_path / "a", base=causal(), canaries=12, **given)
     again = {"members": str(tmp_path / "a"), "epsilon": float("inf")}
     tallrec.train(crowd, out=tmp_path / "b", base=causal(), **given | again)
@@ -120,6 +120,7 @@ def test_canaries_are_planted_and_planted_again_in_a_twin(crowd: Dataset, tmp_pa
     assert [c.units for c in cards if c] == [len(lists[0].inside) + sum(c.times for c in planted)] * 2
     public = (tmp_path / "a" / "training.json").read_text() + (tmp_path / "a" / "guarantee.json").read_text()
     assert "canary-" not in public
+    assert {len(c.others) for c in planted} == {2}
 
 
 def tallrec_files(folder: Path) -> dict[str, torch.Tensor]:

@@ -220,7 +220,7 @@ def test_planted_users_are_trained_on_whatever_the_coin_says(tmp_path: Path) -> 
         ({"share": 0.0}, r"dp\.share"),
         ({"trainings": 0}, r"dp\.trainings"),
         ({"peak": 0.0}, r"dp\.peak"),
-        ({"mode": "ghost"}, "ghost"),
+        ({"mode": "slow"}, r"dp\.mode"),
         ({"physical": 0}, r"dp\.physical"),
     ],
 )
