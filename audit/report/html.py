@@ -52,7 +52,7 @@ def render(runs: Sequence[Run]) -> str:
     pages = [_page(run, f"r{i}", share) for i, run in enumerate(runs, 1)]
     levels = sorted({f"{f.level:.0%}" for run in runs for f in run.findings}) or ["95%"]
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=f"{runs[0].name}: RecAudit report" if len(runs) == 1 else f"RecAudit report on {len(runs)} runs",
@@ -86,7 +86,8 @@ def _page(run: Run, anchor: str, pieces: int) -> Page:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with every filter that they use."""
     environment = Environment(
         loader=PackageLoader("audit.report"),
         autoescape=True,

@@ -1,0 +1,93 @@
+"""Parts of the HTML report by themselves, for pages that bring their own frame: the dashboard.
+
+A fragment is one element of the class `recaudit`, and `stylesheet` gives the rules of the report for such elements
+alone. Links to a finding lead to wherever the frame keeps findings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+from markupsafe import Markup, escape
+
+from audit.report import facts as of_run
+from audit.report import summary as in_words
+from audit.report.evidence import Exhibit, Shown
+from audit.report.html import environment
+from audit.report.view import Group, ModuleView, Row, RunView
+
+CLASS = "recaudit"
+_SHEETS = ("report.css", "privacy.css")
+_LINK = re.compile(r'href="#here-f-([0-9a-f]+)"')
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """The parts of one run's report.
+
+    Attributes:
+        view: the run.
+        where: the address of a finding, by its id.
+    """
+
+    view: RunView
+    where: Callable[[str], str]
+
+    def verdict(self) -> Markup:
+        """The verdict, in one sentence."""
+        run = self.view.run
+        return self._part("verdict", run.verdict, in_words.headline(run))
+
+    def summary(self) -> Markup:
+        """The questions that an owner asks, with a short answer each."""
+        return self._part("summary", in_words.summary(self.view))
+
+    def facts(self) -> Markup:
+        """How the run was made, and what it cost."""
+        return self._part("facts", of_run.table(self.view.run))
+
+    def finding(self, row: Row) -> Markup:
+        """A finding with all its figures; its evidence is not shown."""
+        return self._part("finding", row)
+
+    def exhibit(self, piece: Exhibit) -> Markup:
+        """A piece of evidence, opened."""
+        return self._part("piece", piece)
+
+    def figures(self, module: ModuleView) -> Markup:
+        """The charts and tables of a module."""
+        return self._part("figures", module)
+
+    def rows(self, group: Group, chosen: Iterable[Row]) -> Markup:
+        """Some findings of a group, one a line, with their intervals drawn on the scale of the group."""
+        return self._part("group", group, tuple(chosen))
+
+    def _part(self, name: str, *given: object) -> Markup:
+        macro = getattr(environment().get_template("fragments.html.j2").module, name)
+        markup = str(macro(_Frame(self.view), *given))
+        found = _LINK.sub(lambda link: f'href="{escape(self.where(link[1]))}"', markup)
+        # The template has escaped every value; a value cannot hold an attribute, so none of them is a link of ours.
+        return Markup(f'<div class="{CLASS}">{found}</div>')  # noqa: S704
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What the parts of the report's template know of the page around them."""
+
+    view: RunView
+    anchor: str = "here"
+    evidence: Mapping[str, Shown] = field(default_factory=dict)
+
+
+@cache
+def stylesheet() -> str:
+    """The rules of the report, for elements of the class `recaudit` only."""
+    rules = "".join(files("audit.report").joinpath("templates", name).read_text("utf-8") for name in _SHEETS)
+    # Nested rules hold inside of the element; what the page itself has, its colours and its type, the element gets.
+    for page in (":root", "html", "body"):
+        rules = re.sub(rf"(?m)^(\s*){page} {{", r"\1& {", rules)
+    return f".{CLASS} {{\n{rules}\n}}"
