@@ -15,13 +15,15 @@ from importlib.resources import files
 from markupsafe import Markup, escape
 
 from audit.report import facts as of_run
+from audit.report import requests, words
 from audit.report import summary as in_words
 from audit.report.evidence import Exhibit, Shown
 from audit.report.html import environment
 from audit.report.view import Group, ModuleView, Row, RunView
+from audit.types import Request
 
 CLASS = "recaudit"
-_SHEETS = ("report.css", "privacy.css")
+_SHEETS = ("report.css", "privacy.css", "request.css")
 _LINK = re.compile(r'href="#here-f-([0-9a-f]+)"')
 
 
@@ -45,6 +47,14 @@ class Fragments:
     def summary(self) -> Markup:
         """The questions that an owner asks, with a short answer each."""
         return self._part("summary", in_words.summary(self.view))
+
+    def modules(self) -> Markup:
+        """A line for each module: its gravest finding, and how many have which verdict."""
+        return self._part("modules", words.VERDICT_ORDER)
+
+    def request(self, request: Request) -> Markup:
+        """What a target was told, field by field, with who writes it."""
+        return self._part("request", requests.fields(request), requests.ZONES)
 
     def facts(self) -> Markup:
         """How the run was made, and what it cost."""

@@ -198,6 +198,14 @@ class RunView:
         return [_module(name, [r for r in self.rows if r.finding.module == name]) for name in names]
 
     @property
+    def gravest(self) -> list[tuple[ModuleView, Row | None]]:
+        """For each module the finding that a reader should see first; None where nothing was measured.
+
+        What fails or is open, the most severe first; else what the module is known by.
+        """
+        return [(module, _first(module)) for module in self.modules]
+
+    @property
     def users(self) -> int:
         """How many users were asked about: the largest n of any finding whose unit is the user."""
         return max((f.n for f in self.run.findings if f.unit == "user"), default=0)
@@ -213,6 +221,12 @@ class RunView:
         """What the cases were drawn from."""
         data = self.run.record.config.get("dataset", {})
         return str(data.get("name") or data.get("interactions") or "unnamed data")
+
+
+def _first(module: ModuleView) -> Row | None:
+    rows = {row.finding.id: row for group in module.groups for row in group.rows}
+    pressing = [row.finding for row in rows.values() if row.pressing]
+    return rows[by_severity(pressing)[0].id] if pressing else next(iter(rows.values()), None)
 
 
 _OPEN = 15

@@ -1,0 +1,31 @@
+"""The dashboard: which pages there are. Streamlit runs this file from its top at each click of a visitor."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit import Page
+
+from dashboard import frame, reading
+from dashboard.pages import MODULES, PAGES, Entry
+
+st.set_page_config(page_title="RecAudit", page_icon="⚖️", layout="wide", initial_sidebar_state="auto")
+st.html(frame.style())
+
+
+def _page(entry: Entry) -> Page:
+    return st.Page(
+        reading.guarded(entry.page),
+        title=entry.title,
+        icon=entry.icon,
+        url_path=entry.path,
+        default=entry.path == "overview",
+    )
+
+
+_SECTIONS = {section: [_page(e) for e in entries] for section, entries in {**PAGES, "Modules": MODULES}.items()}
+st.session_state["pages"] = {
+    entry.path: page
+    for section, entries in {**PAGES, "Modules": MODULES}.items()
+    for entry, page in zip(entries, _SECTIONS[section], strict=True)
+}
+st.navigation(_SECTIONS).run()

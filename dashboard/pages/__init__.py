@@ -1,0 +1,52 @@
+"""The pages, in the order of the menu."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from dashboard import frame
+from dashboard.pages import case, finding, overview
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page of the menu.
+
+    Attributes:
+        path: in the address.
+        title: in the menu.
+        icon: in the menu.
+        page: draws it.
+    """
+
+    path: str
+    title: str
+    icon: str
+    page: Callable[[], None]
+
+
+def _module(name: str) -> None:
+    frame.module(frame.view(), name)
+
+
+def _of_module(name: str, title: str, icon: str) -> Entry:
+    return Entry(name, title, f":material/{icon}:", partial(_module, name))
+
+
+PAGES: dict[str, Sequence[Entry]] = {
+    "Run": (
+        Entry("overview", "Overview", ":material/fact_check:", overview.page),
+        Entry("finding", "Finding", ":material/search:", finding.page),
+        Entry("evidence", "Evidence", ":material/visibility:", case.page),
+    ),
+}
+MODULES: Sequence[Entry] = (
+    _of_module("quality", "Quality", "star"),
+    _of_module("robustness", "Robustness", "shield"),
+    _of_module("fairness", "Fairness", "balance"),
+    _of_module("hallucination", "Hallucination", "psychology_alt"),
+    _of_module("privacy", "Privacy", "lock"),
+    _of_module("explanation", "Explanation", "account_tree"),
+)

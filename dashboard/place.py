@@ -1,0 +1,56 @@
+"""Where a visitor is: the run, the finding and the piece of evidence stand in the address, so that it can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from audit.errors import StoreError
+from audit.store import RunRecord
+from dashboard import reading
+
+RUN, FINDING, EVIDENCE = "run", "finding", "evidence"
+
+
+def asked(name: str) -> str:
+    """A word of the address; empty where it says nothing."""
+    return str(st.query_params.get(name, ""))
+
+
+def current() -> RunRecord:
+    """The run that is looked at: of the address, else the last one that was, else the latest.
+
+    Raises:
+        StoreError: there is none, or the address names one that the store does not hold.
+    """
+    known = reading.records()
+    if not known:
+        raise StoreError(
+            f"the store {reading.store().shown} holds no runs yet; start one with `recaudit run audit.yaml`"
+        )
+    wanted = asked(RUN) or st.session_state.get(RUN)
+    found = next((r for r in known if r.id == wanted), None)
+    if wanted and found is None:
+        raise StoreError(f"there is no run {wanted!r} in {reading.store().shown}; choose one on the left")
+    record = found or known[0]
+    remember(record.id)
+    return record
+
+
+def remember(run: str) -> None:
+    """Make a run the current one, also in the address."""
+    st.session_state[RUN] = run
+    if asked(RUN) != run:
+        st.query_params[RUN] = run
+
+
+def link(page: str, **words: str) -> str:
+    """The address of a page, relative to any other page."""
+    return f"{page}?{urlencode(words)}" if words else page
+
+
+def go(page: str, words: Mapping[str, str]) -> None:
+    """Open another page of this dashboard."""
+    st.switch_page(st.session_state["pages"][page], query_params=dict(words))

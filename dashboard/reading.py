@@ -1,0 +1,89 @@
+"""What the pages read, and how long it is kept. They read the run store and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
+import streamlit as st
+
+from audit.errors import RecAuditError
+from audit.report.view import RunView
+from audit.run import Run
+from audit.store import RunRecord, Store
+from dashboard.settings import Settings
+
+KEPT = 24
+"""Runs whose findings stay in memory."""
+FRESH = 2.0
+"""Seconds for which the list of runs, and what a run in progress has found, are taken for true."""
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """How the dashboard was started."""
+    return Settings.of_environment()
+
+
+@st.cache_resource(show_spinner=False)
+def _store(location: str | None) -> Store:
+    return Store(location, create=False)
+
+
+def store() -> Store:
+    """The run store.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    return _store(settings().store)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _records(location: str | None) -> list[RunRecord]:
+    del location
+    return store().runs()
+
+
+def records() -> list[RunRecord]:
+    """All runs, newest first."""
+    return _records(settings().store)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _finished(location: str | None, run: str, status: str) -> RunView:
+    del location, status
+    return RunView(Run(store().run(run), store()))
+
+
+@st.cache_resource(ttl=FRESH, max_entries=KEPT, show_spinner=False)
+def _unfinished(location: str | None, run: str) -> RunView:
+    del location
+    return RunView(Run(store().run(run), store()))
+
+
+def view(record: RunRecord) -> RunView:
+    """A run, arranged for reading. A finished run does not change, so it is read once."""
+    if record.status == "running":
+        return _unfinished(settings().store, record.id)
+    return _finished(settings().store, record.id, record.status)
+
+
+def guarded(page: Callable[[], None]) -> Callable[[], None]:
+    """A page that shows an error of ours in one sentence, where a traceback would stand."""
+
+    @wraps(page)
+    def shown() -> None:
+        try:
+            page()
+        except RecAuditError as error:
+            st.error(escaped(str(error)), icon=":material/error:")
+
+    return shown
+
+
+def escaped(words: str) -> str:
+    """Plain text for an element of Streamlit that reads Markdown."""
+    from audit.text import markdown
+
+    return markdown(words)
