@@ -95,9 +95,8 @@ def _check_free(address: str, port: int) -> None:
         with socket.create_server((address, port), family=_family(address)):
             pass
     except OSError as error:
-        raise ConfigError(
-            f"--port: cannot serve on {address}:{port} ({(error.strerror or str(error)).lower()}); choose another --port"
-        ) from error
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise ConfigError(f"--port: cannot serve on {address}:{port}: {why}; choose another --port") from error
 
 
 def _family(address: str) -> socket.AddressFamily:
