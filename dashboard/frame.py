@@ -92,11 +92,11 @@ def view() -> RunView:
 
 def fragments(of: RunView) -> Fragments:
     """The parts of its report, with links to this dashboard."""
-    return Fragments(of, partial(_finding, of.run.id))
+    return Fragments(of, partial(_where, of.run.id))
 
 
-def _finding(run: str, finding: str) -> str:
-    return place.link("finding", run=run, finding=finding)
+def _where(run: str, kind: str, key: str) -> str:
+    return place.link(kind, run=run, **{kind: key})
 
 
 def head(of: RunView, title: str, said: str = "") -> None:

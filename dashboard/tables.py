@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -32,36 +31,6 @@ def inert(value: Cell) -> Cell:
         return value
     told = visible(value)
     return f"'{told}" if told.lstrip(" ").startswith(_ACTS) else told
-
-
-def chosen(rows: Sequence[Mapping[str, Cell]], *, key: str, columns: Mapping[str, Any] | None = None) -> int | None:
-    """A table of which one row can be chosen.
-
-    Args:
-        rows: the cells, in order; every row has the same columns.
-        key: unique on the page.
-        columns: how columns are shown, as of `st.column_config`.
-
-    Returns:
-        Index of the row that was just chosen. The choice is forgotten at once, so that whoever comes back is not sent
-        away again.
-    """
-    import pandas as pd
-
-    turn = st.session_state.setdefault(f"{key}-turn", 0)
-    state: Any = st.dataframe(
-        pd.DataFrame([{name: visible(v) if isinstance(v, str) else v for name, v in row.items()} for row in rows]),
-        hide_index=True,
-        column_config=dict(columns or {}),
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"{key}-{turn}",
-        height=min(36 * (len(rows) + 1) + 2, 560),
-    )
-    picked: list[int] = list(state.selection.rows) if rows else []
-    if picked:
-        st.session_state[f"{key}-turn"] = turn + 1
-    return picked[0] if picked else None
 
 
 def download(rows: Sequence[Mapping[str, Cell]], name: str, *, key: str) -> None:

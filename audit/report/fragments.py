@@ -14,6 +14,7 @@ from importlib.resources import files
 
 from markupsafe import Markup, escape
 
+from audit.findings import Evidence
 from audit.report import facts as of_run
 from audit.report import requests, words
 from audit.report import summary as in_words
@@ -24,7 +25,8 @@ from audit.types import Request
 
 CLASS = "recaudit"
 _SHEETS = ("report.css", "privacy.css", "request.css")
-_LINK = re.compile(r'href="#here-f-([0-9a-f]+)"')
+_LINK = re.compile(r'href="#here-([fe])-([0-9a-f]+)"')
+_KINDS = {"f": "finding", "e": "evidence"}
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Fragments:
 
     Attributes:
         view: the run.
-        where: the address of a finding, by its id.
+        where: the address of a finding or of a piece of evidence, by its kind, `finding` or `evidence`, and its id.
     """
 
     view: RunView
-    where: Callable[[str], str]
+    where: Callable[[str, str], str]
 
     def verdict(self) -> Markup:
         """The verdict, in one sentence."""
@@ -60,6 +62,18 @@ class Fragments:
         """How the run was made, and what it cost."""
         return self._part("facts", of_run.table(self.view.run))
 
+    def findings(self, rows: Iterable[Row]) -> Markup:
+        """Findings of any kind, one a line, each on a scale of its own."""
+        return self._part("findings", tuple(rows))
+
+    def pieces(self, pieces: Mapping[str, Evidence]) -> Markup:
+        """Pieces of evidence by id, one a line, with links to open them."""
+        return self._part("pieces_of", pieces)
+
+    def resting_on(self, rows: Iterable[Row]) -> Markup:
+        """Findings as a list of links."""
+        return self._part("others", tuple(rows))
+
     def finding(self, row: Row) -> Markup:
         """A finding with all its figures; its evidence is not shown."""
         return self._part("finding", row)
@@ -79,7 +93,7 @@ class Fragments:
     def _part(self, name: str, *given: object) -> Markup:
         macro = getattr(environment().get_template("fragments.html.j2").module, name)
         markup = str(macro(_Frame(self.view), *given))
-        found = _LINK.sub(lambda link: f'href="{escape(self.where(link[1]))}"', markup)
+        found = _LINK.sub(lambda link: f'href="{escape(self.where(_KINDS[link[1]], link[2]))}"', markup)
         # The template has escaped every value; a value cannot hold an attribute, so none of them is a link of ours.
         return Markup(f'<div class="{CLASS}">{found}</div>')  # noqa: S704
 

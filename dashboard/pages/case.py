@@ -8,8 +8,7 @@ from audit.errors import StoreError
 from audit.report.evidence import opened
 from audit.report.view import RunView
 from audit.text import one_line
-from dashboard import frame, place, tables
-from dashboard.tables import Cell
+from dashboard import frame, place, reading
 
 
 def page() -> None:
@@ -36,17 +35,10 @@ def page() -> None:
 
 
 def _others(view: RunView, wanted: str, case: str) -> None:
-    """The findings that show this piece, and what else was kept of the same case."""
-    cells: list[dict[str, Cell]] = []
-    ids: list[str] = []
-    for row in view.rows:
-        if wanted in row.finding.evidence:
-            ids.append(row.finding.id)
-            cells.append({"Finding": one_line(row.finding.title), "Pieces of evidence": len(row.finding.evidence)})
-    if not cells:
+    """The findings that rest on this piece: each has the other cases that are affected."""
+    rows = [row for row in view.rows if wanted in row.finding.evidence]
+    if not rows:
         return
     st.subheader("Who else is affected", anchor=False)
-    st.caption(f"Findings that rest on this case ({one_line(case)}), with the other cases behind them.")
-    index = tables.chosen(cells, key=f"others-{wanted}")
-    if index is not None:
-        place.go("finding", {place.RUN: view.run.id, place.FINDING: ids[index]})
+    st.caption(f"Findings that show this case ({reading.escaped(case)}); each has the other cases behind it.")
+    frame.show(frame.fragments(view).resting_on(rows), "others")

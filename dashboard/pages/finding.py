@@ -37,11 +37,8 @@ def _asked(view: RunView) -> Row | None:
         raise StoreError(f"there is no finding {wanted!r} in this run; choose one on the overview")
     if row is not None:
         return row
-    frame.head(view, "Finding", "Choose a finding to open it.")
-    cells = [line(r) for r in view.rows]
-    index = tables.chosen(cells, key="all-findings")
-    if index is not None:
-        place.go("finding", {place.RUN: view.run.id, place.FINDING: view.rows[index].finding.id})
+    frame.head(view, "Finding", "Choose a finding on the overview; or open the gravest of each module.")
+    frame.show(frame.fragments(view).findings(row for _, row in view.gravest if row is not None), "gravest")
     return None
 
 
@@ -55,21 +52,14 @@ def _evidence(view: RunView, row: Row) -> None:
     number = st.pagination(pages, key=f"evidence-{f.id}") if pages > 1 else 1
     ids = f.evidence[(number - 1) * A_PAGE : number * A_PAGE]
     pieces = view.run.evidence(ids)
+    kept = {i: pieces[i] for i in ids if i in pieces}
+    st.caption(f"{count(len(f.evidence), 'piece')} of evidence. Open one for the request and the answers.")
+    frame.show(frame.fragments(view).pieces(kept), f"pieces-{f.id}")
     cells: list[dict[str, Cell]] = [
-        {
-            "Case": one_line(pieces[i].case),
-            "What there is to see": one_line(pieces[i].title),
-            "Note": one_line(pieces[i].note),
-        }
-        for i in ids
-        if i in pieces
+        {"Evidence": i, "Case": one_line(e.case), "What there is to see": one_line(e.title), "Note": one_line(e.note)}
+        for i, e in kept.items()
     ]
-    st.caption(f"{count(len(f.evidence), 'piece')} of evidence. Choose one to see the request and the answers.")
-    index = tables.chosen(cells, key=f"pieces-{f.id}", columns={"Note": st.column_config.TextColumn(width="large")})
     tables.download(cells, f"evidence-{f.id}", key="pieces")
-    if index is not None:
-        chosen = [i for i in ids if i in pieces][index]
-        place.go("evidence", {place.RUN: view.run.id, place.FINDING: f.id, place.EVIDENCE: chosen})
 
 
 def _values(view: RunView, row: Row) -> None:

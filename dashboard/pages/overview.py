@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit.report import words
 from audit.report.view import Row, RunView
-from audit.text import count, duration, interval, number, one_line, threshold
+from audit.text import count, duration, interval, one_line, threshold
 from dashboard import frame, place, reading, tables
 from dashboard.tables import Cell
 
@@ -71,20 +71,32 @@ def _findings(view: RunView) -> None:
     if not rows:
         st.info("No finding passes these filters.", icon=":material/filter_alt_off:")
         return
-    cells = [line(row) for row in rows]
-    st.caption(f"{count(len(rows), 'finding')}, most severe first. Choose one to open it.")
-    index = tables.chosen(cells, key="findings", columns=COLUMNS)
-    tables.download(cells, f"findings-{view.run.id}", key="findings")
-    if index is not None:
-        place.go("finding", {place.RUN: view.run.id, place.FINDING: rows[index].finding.id})
+    ordered = ORDERS[st.selectbox("Order", list(ORDERS), key="order")](rows)
+    pages = -(-len(ordered) // A_PAGE)
+    told = f", {A_PAGE} a page" if pages > 1 else ""
+    st.caption(f"{count(len(ordered), 'finding')}{told}. Open one for its figures and its evidence.")
+    number_ = st.pagination(pages, key=f"page-{view.run.id}") if pages > 1 else 1
+    shown = ordered[(number_ - 1) * A_PAGE : number_ * A_PAGE]
+    frame.show(frame.fragments(view).findings(shown), "findings")
+    tables.download([line(row) for row in ordered], f"findings-{view.run.id}", key="findings")
 
 
-COLUMNS = {
-    "Finding": st.column_config.TextColumn(width="large"),
-    "Estimate": st.column_config.NumberColumn(format="%.3f"),
-    "Floor": st.column_config.NumberColumn(format="%.3f"),
-    "Effect": st.column_config.NumberColumn(format="%.3f"),
+A_PAGE = 50
+"""Findings that are shown at once."""
+
+ORDERS: dict[str, Callable[[Sequence[Row]], list[Row]]] = {
+    "Most severe first": list,
+    "By module": lambda rows: sorted(rows, key=lambda r: r.finding.module),
+    "By name": lambda rows: sorted(rows, key=lambda r: one_line(r.finding.title).casefold()),
+    "Largest value first": lambda rows: sorted(rows, key=lambda r: -(r.finding.estimate or 0.0)),
+    "Smallest p first": lambda rows: sorted(
+        rows, key=lambda r: 2.0 if r.finding.p_adjusted is None else r.finding.p_adjusted
+    ),
 }
+
+
+def _p(row: Row) -> float:
+    return 2.0 if row.finding.p_adjusted is None else row.finding.p_adjusted
 
 
 def line(row: Row) -> dict[str, Cell]:
@@ -104,7 +116,8 @@ def line(row: Row) -> dict[str, Cell]:
         + (" on effect" if row.on_effect and f.threshold is not None else ""),
         "n": f.n,
         "Unit": one_line(f.unit),
-        "Smallest effect seen": number(f.mde),
+        "p adjusted": f.p_adjusted,
+        "Smallest effect seen": f.mde,
         "Name": f.name,
     }
 
