@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit import Page
 
 from dashboard import frame, reading
-from dashboard.pages import MODULES, PAGES, Entry
+from dashboard.views import MODULES, PAGES, Entry
 
 st.set_page_config(page_title="RecAudit", page_icon="⚖️", layout="wide", initial_sidebar_state="auto")
 st.html(frame.style())

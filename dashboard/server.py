@@ -22,6 +22,7 @@ _OPTIONS: dict[str, object] = {
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
     "server.fileWatcherType": "none",
+    "runner.magicEnabled": False,
     "server.headless": True,
     "theme.primaryColor": "#1d5fa8",
 }

@@ -55,7 +55,8 @@ def headline(diff: Diff) -> str:
     return f"{text}."
 
 
-def _answers(diff: Diff) -> str:
+def answers(diff: Diff) -> str:
+    """How alike the answers to the same requests are, in words."""
     a = diff.answers
     if not a.shared:
         return "No request was asked in both runs, so answers cannot be compared one by one."
@@ -116,7 +117,7 @@ def _markdown(diff: Diff) -> str:
     parts = [
         f"# RecAudit: {md(diff.old.name)} → {md(diff.new.name)}",
         f"**{md(headline(diff))}** Verdict: {badge(diff.old.verdict)} → {badge(diff.new.verdict)}.",
-        md(_answers(diff)),
+        md(answers(diff)),
     ]
     if telling := _telling(diff):
         parts.append(table(_HEAD, [_cells(c, md) for c in telling]))
@@ -139,7 +140,7 @@ def _text(diff: Diff) -> str:
     lines = [
         f"{one_line(diff.old.name)} ({diff.old.id}) -> {one_line(diff.new.name)} ({diff.new.id})",
         f"{headline(diff)} Verdict: {verdicts}.",
-        _answers(diff),
+        answers(diff),
     ]
     if telling := _telling(diff):
         lines += ["", *_columns([_HEAD, *(_cells(c, one_line) for c in telling)])]

@@ -20,11 +20,16 @@ def target(run: Run) -> str:
 
 def date(run: Run) -> str:
     """Start of the run, as `23 November 2026, 03:54 UTC`."""
+    return moment(run.record.created)
+
+
+def moment(iso: str) -> str:
+    """A moment in ISO 8601, UTC, as people say it."""
     try:
-        moment = datetime.fromisoformat(run.record.created)
+        found = datetime.fromisoformat(iso)
     except ValueError:
-        return one_line(run.record.created)
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+        return one_line(iso)
+    return f"{found.day} {found:%B %Y, %H:%M} UTC"
 
 
 def table(run: Run) -> list[tuple[str, str]]:

@@ -14,19 +14,21 @@ from importlib.resources import files
 
 from markupsafe import Markup, escape
 
-from audit.findings import Evidence
+from audit.diff import FindingChange
+from audit.findings import Evidence, Finding
 from audit.report import facts as of_run
 from audit.report import requests, words
 from audit.report import summary as in_words
 from audit.report.evidence import Exhibit, Shown
 from audit.report.html import environment
 from audit.report.view import Group, ModuleView, Row, RunView
+from audit.store import RunRecord
 from audit.types import Request
 
 CLASS = "recaudit"
-_SHEETS = ("report.css", "privacy.css", "request.css")
-_LINK = re.compile(r'href="#here-([fe])-([0-9a-f]+)"')
-_KINDS = {"f": "finding", "e": "evidence"}
+_SHEETS = ("report.css", "privacy.css", "fragments.css")
+_LINK = re.compile(r'href="#here-([fer])-([0-9a-zA-Z-]+)"')
+_KINDS = {"f": "finding", "e": "evidence", "r": "run"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Fragments:
         """Findings as a list of links."""
         return self._part("others", tuple(rows))
 
+    def changes(self, changes: Iterable[FindingChange]) -> Markup:
+        """Findings of this run against those of an earlier one."""
+        return self._part("changes", tuple(map(ChangeLine.of, changes)))
+
     def finding(self, row: Row) -> Markup:
         """A finding with all its figures; its evidence is not shown."""
         return self._part("finding", row)
@@ -91,18 +97,63 @@ class Fragments:
         return self._part("group", group, tuple(chosen))
 
     def _part(self, name: str, *given: object) -> Markup:
-        macro = getattr(environment().get_template("fragments.html.j2").module, name)
-        markup = str(macro(_Frame(self.view), *given))
-        found = _LINK.sub(lambda link: f'href="{escape(self.where(_KINDS[link[1]], link[2]))}"', markup)
-        # The template has escaped every value; a value cannot hold an attribute, so none of them is a link of ours.
-        return Markup(f'<div class="{CLASS}">{found}</div>')  # noqa: S704
+        return _markup(name, self.where, _Frame(self.view), *given)
+
+
+def runs(records: Iterable[RunRecord], where: Callable[[str, str], str]) -> Markup:
+    """Runs, one a line, with links to them.
+
+    Args:
+        records: in order.
+        where: the address of a run, by `run` and its id.
+    """
+    return _markup("runs", where, _Frame(None), [(r, of_run.moment(r.created)) for r in records])
+
+
+def _markup(name: str, where: Callable[[str, str], str], *given: object) -> Markup:
+    macro = getattr(environment().get_template("fragments.html.j2").module, name)
+    found = _LINK.sub(lambda link: f'href="{escape(where(_KINDS[link[1]], link[2]))}"', str(macro(*given)))
+    # The template has escaped every value; a value cannot hold an attribute, so none of them is a link of ours.
+    return Markup(f'<div class="{CLASS}">{found}</div>')  # noqa: S704
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    """A changed finding as a table shows it.
+
+    Attributes:
+        change: what was found.
+        before: the value it is read by, in the first run.
+        now: in the second.
+        row: the difference, as something that can be drawn.
+    """
+
+    change: FindingChange
+    before: float | None
+    now: float | None
+    row: Row
+
+    @classmethod
+    def of(cls, change: FindingChange) -> ChangeLine:
+        """Of a comparison."""
+        old, new = ((f.estimate if f.effect is None else f.effect) for f in (change.old, change.new))
+        d = change.difference
+        drawn = Finding(
+            module=change.new.module,
+            metric=change.new.metric,
+            title=f"{change.new.title}: difference",
+            estimate=None if d is None else d.estimate,
+            ci=None if d is None else (d.low, d.high),
+            level=change.new.level,
+        )
+        return cls(change, old, new, Row(drawn, on_effect=False, at_most=change.new.direction != "higher_is_better"))
 
 
 @dataclass(frozen=True)
 class _Frame:
     """What the parts of the report's template know of the page around them."""
 
-    view: RunView
+    view: RunView | None
     anchor: str = "here"
     evidence: Mapping[str, Shown] = field(default_factory=dict)
 

@@ -8,8 +8,8 @@ from audit.errors import StoreError
 from audit.report.view import Row, RunView
 from audit.text import count, one_line
 from dashboard import frame, place, reading, tables
-from dashboard.pages.overview import line
 from dashboard.tables import Cell
+from dashboard.views.overview import line
 
 A_PAGE = 50
 """Pieces of evidence that are listed at once."""

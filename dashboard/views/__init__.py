@@ -1,4 +1,4 @@
-"""The pages, in the order of the menu."""
+"""The pages, in the order of the menu. Not in a folder `pages`, which Streamlit would take for its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dashboard import frame
-from dashboard.pages import case, finding, overview
+from dashboard.views import case, compare, finding, overview, runs
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ PAGES: dict[str, Sequence[Entry]] = {
         Entry("overview", "Overview", ":material/fact_check:", overview.page),
         Entry("finding", "Finding", ":material/search:", finding.page),
         Entry("evidence", "Evidence", ":material/visibility:", case.page),
+    ),
+    "Store": (
+        Entry("compare", "Compare runs", ":material/compare_arrows:", compare.page),
+        Entry("runs", "All runs", ":material/list:", runs.page),
     ),
 }
 MODULES: Sequence[Entry] = (
