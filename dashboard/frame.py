@@ -26,6 +26,13 @@ button[aria-label="Download as CSV"] { display: none; }
   .block-container { max-width: none; padding: 0; }
 }
 """
+_INSIDE = f"""
+.{CLASS} {{ background: none; }}
+.take {{ margin: .1rem 0 .6rem; }}
+.take button {{ font: .75rem system-ui, sans-serif; color: inherit; background: none; cursor: pointer;
+  border: 1px solid #8888; border-radius: 4px; padding: .1rem .5rem; margin-right: .4rem; }}
+@media print {{ .take {{ display: none; }} }}
+"""
 MOST = 200
 """Runs in the list on the left; older ones are found by their address or on the page of runs."""
 
@@ -39,7 +46,7 @@ def style() -> str:
 @cache
 def _mounted() -> Callable[..., Any]:
     script = files("dashboard").joinpath("fragment.js").read_text("utf-8")
-    sheet = f"{stylesheet()}\n.{CLASS} {{ background: none; }}"
+    sheet = f"{stylesheet()}{_INSIDE}"
     mount: Callable[..., Any] = st.components.v2.component(
         "recaudit_fragment", html='<div class="place"></div>', css=sheet, js=script
     )
@@ -53,7 +60,9 @@ def show(fragment: Markup, key: str) -> None:
         fragment: of `audit.report.fragments`.
         key: unique on the page.
     """
-    told = _mounted()(data={"html": str(fragment)}, key=f"fragment-{key}", on_link_change=lambda: None)
+    told = _mounted()(
+        data={"html": str(fragment), "name": f"recaudit-{key}"}, key=f"fragment-{key}", on_link_change=lambda: None
+    )
     if told.link:
         page, _, words_ = str(told.link).partition("?")
         place.go(page, dict(parse_qsl(words_)))
