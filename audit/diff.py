@@ -1,33 +1,42 @@
 """Two runs, compared: what got better, what got worse, and what cannot be told apart from noise.
 
-Findings are paired by their identity (module, metric, params). Where both runs kept what each case gave, the comparison
-is paired within the cases; otherwise it reads the two intervals as if the samples were independent. All comparisons are
-corrected together, so that fifty unchanged findings do not show two or three changes by luck.
+Findings are paired by their identity (module, metric, params). Where both runs kept what each case gave, and asked
+mostly the same cases, the comparison is paired within the cases: McNemar's exact test where every case says yes or no,
+a permutation of the signs elsewhere. Otherwise it reads the two intervals as if the samples were independent. All
+comparisons are corrected together, so that fifty unchanged findings do not show two or three changes by luck. What
+shows no change says how large a change would have been seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from audit import metrics, stats
+from audit import stats
+from audit.diff_answers import AnswerChange, compare_answers
+from audit.errors import StoreError
 from audit.findings import Finding, Verdict
 from audit.stats import Interval
-from audit.stats.differences import independent_difference, z_test
-from audit.types import Answer
+from audit.stats.differences import independent_difference, minimum_detectable_shift, z_test
+from audit.stats.resampling import Floats
 
 if TYPE_CHECKING:
     from audit.run import Run
+    from audit.store import RunRecord, Store
 
 Outcome = Literal["better", "worse", "changed", "no evidence of change", "not compared"]
 """`changed`: the quantity has no better side. `no evidence of change` is not proof that nothing changed."""
 
-MOST_REQUESTS = 2000
-"""Shared requests whose answers are compared; more are sampled, to bound time and memory."""
+MOSTLY = 0.5
+"""Share of each run's cases that both must have for a paired comparison: with a few common cases the many others would
+be thrown away. It is decided by who was asked, before any value is looked at."""
+
+_SCREEN = 0.01
+"""A permutation test whose first draw gives more than this is not repeated with the many permutations that a corrected
+p-value needs; the second draw stands by itself, so that the first cannot make a false alarm."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,12 @@ class FindingChange:
         difference: new minus old of what the finding is read by (the effect where it has one, else the estimate).
         method: `paired` within cases, or `independent` intervals; empty where nothing was compared.
         n: cases that were paired.
+        moved: how many of them differ between the runs.
+        test: name of the test behind `p`.
         p: two-sided p-value of no change.
         p_adjusted: `p` after Holm over all comparisons of the two runs.
+        mde: smallest change that this comparison would have seen with power .8, had it been the only change among all
+            that were compared; None where none could have been seen, or where no case moved and the spread is unknown.
         reason: for what was not compared, why.
     """
 
@@ -52,8 +65,11 @@ class FindingChange:
     difference: Interval | None = None
     method: Literal["paired", "independent", ""] = ""
     n: int = 0
+    moved: int = 0
+    test: str = ""
     p: float | None = None
     p_adjusted: float | None = None
+    mde: float | None = None
     reason: str = ""
 
     @property
@@ -78,44 +94,18 @@ class FindingChange:
             "new": _read_by(self.new),
             "difference": None if self.difference is None else self.difference.estimate,
             "ci": None if self.difference is None else [self.difference.low, self.difference.high],
-            "level": self.new.level,
+            "level": self.new.level if self.difference is None else self.difference.level,
             "method": self.method,
             "n": self.n,
+            "moved": self.moved,
+            "test": self.test,
             "p": self.p,
             "p_adjusted": self.p_adjusted,
+            "mde": self.mde,
             "old_verdict": self.old.verdict,
             "new_verdict": self.new.verdict,
             "reason": self.reason,
         }
-
-
-@dataclass(frozen=True)
-class AnswerChange:
-    """The answers of both runs to the very same requests.
-
-    Attributes:
-        shared: requests (and repeats) that both runs asked.
-        compared: how many of them were compared.
-        users: whose requests they are.
-        identical: pairs with the same outcome and the same list.
-        overlap: RBO of the two lists where both are readable, as a mean over users; 1 is the same list.
-        jaccard: the same with Jaccard, which does not look at the order.
-        lost: readable in the first run only.
-        gained: readable in the second run only.
-        p: two-sided p-value of no change in readability.
-        test: name of that test.
-    """
-
-    shared: int
-    compared: int = 0
-    users: int = 0
-    identical: int = 0
-    overlap: Interval | None = None
-    jaccard: Interval | None = None
-    lost: int = 0
-    gained: int = 0
-    p: float = 1.0
-    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +135,23 @@ class Diff:
         return [c for c in self.changes if c.outcome in outcomes]
 
     @property
+    def comparisons(self) -> int:
+        """How many findings were tested for a change: what the p-values are corrected over."""
+        return sum(c.p is not None for c in self.changes)
+
+    @property
+    def newly_failing(self) -> list[FindingChange]:
+        """Findings that fail now and did not before."""
+        return [c for c in self.changes if c.newly_failing]
+
+    @property
+    def no_longer_judged(self) -> list[Finding]:
+        """Findings of the first run with a verdict that the second run lacks, or could not test."""
+        without = (None, "not_applicable")
+        gone = [f for f in self.only_old if f.verdict not in without]
+        return [*gone, *(c.old for c in self.changes if c.old.verdict not in without and c.new.verdict in without)]
+
+    @property
     def verdict_changes(self) -> list[FindingChange]:
         """Findings whose verdict is another one now."""
         return [c for c in self.changes if c.old.verdict != c.new.verdict]
@@ -155,6 +162,7 @@ class Diff:
             "old": {"id": self.old.id, "name": self.old.name, "verdict": self.old.verdict},
             "new": {"id": self.new.id, "name": self.new.name, "verdict": self.new.verdict},
             "answers": asdict(self.answers),
+            "comparisons": self.comparisons,
             "changes": [c.to_dict() for c in self.changes],
             "only_old": [f.id for f in self.only_old],
             "only_new": [f.id for f in self.only_new],
@@ -172,16 +180,43 @@ def compare(old: Run, new: Run, rng: np.random.Generator) -> Diff:
     """
     before = {f.id: f for f in old.findings}
     after = {f.id: f for f in new.findings}
-    pairs = [(before[key], f) for key, f in after.items() if key in before]
+    pairs = [_pair(old, new, before[key], f) for key, f in after.items() if key in before]
+    tests = sum(not pair.refused for pair in pairs)
     return Diff(
         old=old,
         new=new,
-        changes=tuple(_corrected([_change(old, new, a, b, rng) for a, b in pairs])),
+        changes=tuple(_corrected([_change(pair, tests, rng) for pair in pairs])),
         only_old=tuple(f for key, f in before.items() if key not in after),
         only_new=tuple(f for key, f in after.items() if key not in before),
-        answers=_answers(old, new, rng),
+        answers=compare_answers(old, new, rng),
         settings=tuple(_settings(old, new)),
     )
+
+
+def baseline(name: str, new: RunRecord, store: Store) -> RunRecord:
+    """The run to compare another with.
+
+    Args:
+        name: id or unique prefix of an id; `previous` for the newest finished run before `new` that has the same name
+            in its configuration; or such a name (`quickstart-main`) for the newest finished run that bears it.
+        new: the run that will be compared with it, which is never its own baseline.
+        store: where to look.
+
+    Raises:
+        StoreError: there is no such run.
+    """
+    others = [r for r in store.runs() if r.id != new.id and r.status == "finished"]
+    if name == "previous":
+        found = next((r for r in others if r.name == new.name and r.created < new.created), None)
+        if found is None:
+            raise StoreError(
+                f"previous: {store.shown} holds no finished run of {new.name!r} before {new.id}; name a run"
+            )
+        return found
+    # Ids win over names, so that nobody can hide a run by giving another one its id for a name.
+    if any(r.id.startswith(name) for r in store.runs()) or name == "latest":
+        return store.run(name)
+    return next((r for r in others if r.name == name), None) or store.run(name)
 
 
 # Findings -----------------------------------------------------------------------------------------------------------
@@ -191,27 +226,86 @@ def _read_by(finding: Finding) -> float | None:
     return finding.estimate if finding.effect is None else finding.effect
 
 
-def _change(old: Run, new: Run, a: Finding, b: Finding, rng: np.random.Generator) -> FindingChange:
-    refuse = partial(FindingChange, a, b, "not compared")
+@dataclass(frozen=True)
+class _Pair:
+    """One finding of both runs, with what there is to compare.
+
+    Attributes:
+        old: in the first run.
+        new: in the second run.
+        values: what each common case gave, before and after, shape (n,); None where the intervals have to do.
+        intervals: before and after, for where there are no values.
+        refused: why it cannot be compared at all; empty where it can.
+    """
+
+    old: Finding
+    new: Finding
+    values: tuple[Floats, Floats] | None = None
+    intervals: tuple[Interval, Interval] | None = None
+    refused: str = ""
+
+
+def _pair(old: Run, new: Run, a: Finding, b: Finding) -> _Pair:
     for run, finding in (("first", a), ("second", b)):
         if finding.verdict == "not_applicable" or finding.estimate is None:
-            return refuse(reason=f"not testable in the {run} run: {finding.reason}")
-    if a.level != b.level:
-        return refuse(reason=f"the intervals have different levels, {a.level:.0%} and {b.level:.0%}")
+            return _Pair(a, b, refused=f"not testable in the {run} run: {finding.reason}")
     if (a.effect is None) != (b.effect is None):
-        return refuse(reason="only one of the runs has a noise floor for it")
+        return _Pair(a, b, refused="only one of the runs has a noise floor for it")
     first, second = old.store.values(old.id, a.id), new.store.values(new.id, b.id)
     shared = sorted(first.keys() & second.keys())
-    if len(shared) >= 2 and _is_mean(first, a) and _is_mean(second, b):
-        x, y = np.array([first[c] for c in shared]), np.array([second[c] for c in shared])
-        difference = stats.paired_difference(y, x, rng=rng, level=b.level)
-        p = stats.paired_permutation(y, x, rng=rng)
-        return FindingChange(a, b, "no evidence of change", difference, "paired", len(shared), p)
+    enough = len(shared) >= max(2.0, MOSTLY * len(first), MOSTLY * len(second))
+    if enough and _is_mean(first, a) and _is_mean(second, b):
+        return _Pair(a, b, (np.array([first[c] for c in shared]), np.array([second[c] for c in shared])))
     one, two = _interval(a), _interval(b)
     if one is None or two is None:
-        return refuse(reason="there is no interval to compare")
-    difference = independent_difference(two, one)
-    return FindingChange(a, b, "no evidence of change", difference, "independent", 0, z_test(difference))
+        return _Pair(a, b, refused="there is no interval to compare")
+    if a.level != b.level:
+        return _Pair(a, b, refused=f"the intervals have different levels, {a.level:.0%} and {b.level:.0%}")
+    return _Pair(a, b, intervals=(one, two))
+
+
+def _change(pair: _Pair, tests: int, rng: np.random.Generator) -> FindingChange:
+    """Test one finding for a change; `tests` is how many are tested together."""
+    # Of two levels the more cautious one: looks in between may have cost one run some of its own.
+    level = max(pair.old.level, pair.new.level)
+    alone = (1.0 - level) / max(tests, 1)
+    outcome: Outcome = "no evidence of change"
+    if pair.values is not None:
+        return FindingChange(pair.old, pair.new, outcome, **_paired(*pair.values, level, alone, rng))
+    if pair.intervals is not None:
+        difference = independent_difference(pair.intervals[1], pair.intervals[0])
+        mde = minimum_detectable_shift(difference, alpha=alone)
+        p = z_test(difference)
+        return FindingChange(pair.old, pair.new, outcome, difference, "independent", test="z", p=p, mde=mde)
+    return FindingChange(pair.old, pair.new, "not compared", reason=pair.refused)
+
+
+def _paired(x: Floats, y: Floats, level: float, alone: float, rng: np.random.Generator) -> dict[str, Any]:
+    """The fields of a comparison within cases.
+
+    Args:
+        x: what each case gave before, shape (n,).
+        y: after, shape (n,).
+        level: of the interval.
+        alone: what p must not exceed for a change that is the only one among all that are tested.
+        rng: for the bootstrap and the permutations.
+    """
+    n, moved = len(x), int(np.count_nonzero(x != y))
+    if set(np.unique((x, y)).tolist()) <= {0.0, 1.0}:
+        gained, lost = int(np.count_nonzero(y > x)), int(np.count_nonzero(y < x))
+        difference = stats.paired_rate_difference(gained, lost, n, level)
+        test, p = "McNemar exact", stats.mcnemar_exact(gained, lost)
+        mde = stats.minimum_detectable_exact_mcnemar(moved / n, n, alpha=alone)
+    else:
+        difference = stats.paired_difference(y, x, rng=rng, level=level)
+        test, p = "permutation of signs", stats.paired_permutation(y, x, rng=rng)
+        if p <= _SCREEN:
+            many = stats.permutations_for(10, alone)
+            p = stats.paired_permutation(y, x, rng=rng, permutations=many)
+        # The smallest p that n signs can give is 2 of all their patterns.
+        seen = moved > 0 and 2.0 ** (1 - n) <= alone
+        mde = stats.minimum_detectable_difference(float(np.std(y - x, ddof=1)), n, alpha=alone) if seen else None
+    return {"difference": difference, "method": "paired", "n": n, "moved": moved, "test": test, "p": p, "mde": mde}
 
 
 def _is_mean(values: Mapping[str, float], finding: Finding) -> bool:
@@ -234,85 +328,11 @@ def _corrected(changes: Sequence[FindingChange]) -> Iterable[FindingChange]:
             continue
         p = float(next(adjusted))
         outcome: Outcome = "no evidence of change"
-        if p <= 1.0 - change.new.level + 1e-12:
+        if p <= 1.0 - change.difference.level + 1e-12:
             rose = change.difference.estimate > 0
             worse = {"higher_is_worse": rose, "higher_is_better": not rose}.get(change.new.direction)
             outcome = "changed" if worse is None else "worse" if worse else "better"
         yield replace(change, p_adjusted=p, outcome=outcome)
-
-
-# Answers ------------------------------------------------------------------------------------------------------------
-
-
-def _answers(old: Run, new: Run, rng: np.random.Generator) -> AnswerChange:
-    shared = sorted(old.store.asked(old.id) & new.store.asked(new.id))
-    if not shared:
-        return AnswerChange(0)
-    chosen = shared
-    if len(shared) > MOST_REQUESTS:
-        chosen = [shared[i] for i in sorted(rng.choice(len(shared), MOST_REQUESTS, replace=False))]
-    digests = [digest for digest, _ in chosen]
-    first, second = old.store.answers_to(old.id, digests), new.store.answers_to(new.id, digests)
-    asked = new.store.requests(digests)
-    overlaps: dict[str, list[tuple[float, float]]] = {}
-    readable: dict[str, list[tuple[bool, bool]]] = {}
-    identical = 0
-    for key in chosen:
-        request = asked[key[0]]
-        a, b = (_entries(answers[key], request.k) for answers in (first, second))
-        user = request.user.id
-        readable.setdefault(user, []).append((bool(a), bool(b)))
-        identical += a == b and first[key].outcome == second[key].outcome
-        if a and b:
-            overlaps.setdefault(user, []).append((1.0, 1.0) if a == b else (metrics.rbo(a, b), metrics.jaccard(a, b)))
-    pairs = [pair for of_user in readable.values() for pair in of_user]
-    p, test = _readability(readable, rng)
-    mean = partial(_mean_over_users, overlaps, rng)
-    return AnswerChange(
-        shared=len(shared),
-        compared=len(chosen),
-        users=len(readable),
-        identical=identical,
-        overlap=mean(lambda pair: pair[0]),
-        jaccard=mean(lambda pair: pair[1]),
-        lost=sum(a and not b for a, b in pairs),
-        gained=sum(b and not a for a, b in pairs),
-        p=p,
-        test=test,
-    )
-
-
-def _entries(answer: Answer, k: int) -> tuple[str, ...]:
-    """The list to compare, best first; scores are turned into the order they give. Empty where nothing is readable.
-
-    An entry that matched no item is known by its title: the same invention twice is no change.
-    """
-    if answer.outcome != "ok":
-        return ()
-    ranked = answer.ranked
-    if ranked and all(entry.score is not None for entry in ranked):
-        ranked = tuple(sorted(ranked, key=lambda entry: -(entry.score or 0.0)))
-    return tuple(entry.item_id if entry.item_id is not None else f"title:{entry.title}" for entry in ranked[:k])
-
-
-def _readability(readable: Mapping[str, Sequence[tuple[bool, bool]]], rng: np.random.Generator) -> tuple[float, str]:
-    """Test whether more or fewer answers can be read. The requests of one user are no independent trials."""
-    if all(len(pairs) == 1 for pairs in readable.values()):
-        single = [pairs[0] for pairs in readable.values()]
-        lost, gained = sum(a and not b for a, b in single), sum(b and not a for a, b in single)
-        return stats.mcnemar_exact(lost, gained), "McNemar exact"
-    before = [float(np.mean([a for a, _ in pairs])) for pairs in readable.values()]
-    after = [float(np.mean([b for _, b in pairs])) for pairs in readable.values()]
-    return stats.paired_permutation(before, after, rng=rng), "permutation of users"
-
-
-def _mean_over_users(
-    overlaps: Mapping[str, Sequence[tuple[float, float]]],
-    rng: np.random.Generator,
-    pick: Callable[[tuple[float, float]], float],
-) -> Interval | None:
-    means = [float(np.mean([pick(pair) for pair in pairs])) for pairs in overlaps.values()]
-    return stats.mean_interval(means, rng=rng, bounds=(0.0, 1.0)) if means else None
 
 
 # Settings -----------------------------------------------------------------------------------------------------------

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audit.cli.terminal import RunArgument, StoreOption, open_store, say, write_text
+from audit.cli.terminal import StoreOption, open_store, say, write_text
 from audit.errors import ConfigError, nearest
+from audit.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from audit.diff import Diff
     from audit.run import Run
 
 
@@ -32,6 +34,14 @@ class DiffForm(StrEnum):
     TEXT = "text"
     MD = "md"
     JSON = "json"
+
+
+class FailOn(StrEnum):
+    """What a comparison must not find."""
+
+    WORSE = "worse"
+    FAILING = "failing"
+    ANY = "any"
 
 
 def kind_of(file: Path) -> str:
@@ -82,17 +92,73 @@ def report(
 
 
 def diff(
-    before: RunArgument,
-    after: RunArgument,
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="OLD",
+            help="The run to compare with: an id, a unique prefix, `latest`, `previous` (the finished run of the same "
+            "name before NEW), or the name of a run in its configuration.",
+        ),
+    ],
+    after: Annotated[str, typer.Argument(metavar="NEW", help="The run to judge: an id, a unique prefix, or `latest`.")],
     form: Annotated[DiffForm, typer.Option("--format", help="Format.")] = DiffForm.TEXT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; default: standard output.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(
+            "--fail-on",
+            help="Exit with 1 if a finding is shown to be worse; if a check fails that did not fail before; or if "
+            "either is so. Without it a comparison ends with 0.",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = None,
+    old_store: Annotated[
+        str | None,
+        typer.Option(
+            "--old-store", metavar="PATH|URL", help="Where OLD is kept, if not in --store.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Compare two runs: what got better, what got worse, what cannot be told apart from noise."""
-    from audit.diff import compare
+    from audit.diff import baseline, compare
     from audit.report.comparison import render
     from audit.run import Run
     from audit.seeds import generator
 
     opened = open_store(store)
-    old, new = (Run(opened.run(name), opened) for name in (before, after))
-    sys.stdout.write(render(compare(old, new, generator(new.record.seed, "diff")), form.value))
+    found = opened.run(after)
+    kept = open_store(old_store) if old_store is not None else opened
+    earlier = baseline(before, found, kept) if kept is opened else kept.run(before)
+    for record in (earlier, found):
+        if fail_on is not None and record.status != "finished":
+            raise ConfigError(
+                f"--fail-on: {record.id} is {record.status}, so it cannot be told whether anything is worse; "
+                f"go on with `recaudit resume {record.id}` first"
+            )
+    compared = compare(Run(earlier, kept), Run(found, opened), generator(found.seed, "diff"))
+    text = render(compared, form.value)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_text(output, text, "--output")
+        say(f"diff: {output}")
+    raise typer.Exit(0 if fail_on is None else _gated(compared, fail_on))
+
+
+def _gated(compared: Diff, fail_on: FailOn) -> int:
+    """The exit code of a comparison that is held to something, with the reasons on standard error."""
+    from audit.report.comparison import shift
+
+    reasons = []
+    if fail_on in {FailOn.WORSE, FailOn.ANY}:
+        reasons += [f"worse: {one_line(c.new.title)}: {shift(c)}" for c in compared.of("worse")]
+    if fail_on in {FailOn.FAILING, FailOn.ANY}:
+        reasons += [f"fails now: {one_line(c.new.title)}: {one_line(c.new.reason)}" for c in compared.newly_failing]
+    for reason in reasons:
+        say(reason)
+    for finding in compared.no_longer_judged:
+        say(f"note: judged before and not any more: {one_line(finding.title)}")
+    return 1 if reasons else 0

@@ -59,7 +59,10 @@ def answers(diff: Diff) -> str:
     """How alike the answers to the same requests are, in words."""
     a = diff.answers
     if not a.shared:
-        return "No request was asked in both runs, so answers cannot be compared one by one."
+        return (
+            "No request was asked in both runs, so answers cannot be compared one by one "
+            "(of an evidence pack nobody knows all that was asked)."
+        )
     sample = "" if a.compared == a.shared else f" (a random sample of {a.shared:,})"
     text = (
         f"Both runs asked the same {count(a.compared, 'request')}{sample} of {count(a.users, 'user')}; "
@@ -79,11 +82,26 @@ _METHODS = {
 }
 
 
+def seen(change: FindingChange) -> str:
+    """For a finding that shows no change: how large a change would have been seen. Empty for the others."""
+    if change.outcome != "no evidence of change":
+        return ""
+    if change.mde is not None:
+        return f"a change of {number(change.mde)} would have been seen"
+    if change.moved == 0 and change.method == "paired":
+        return f"none of {count(change.n, 'case')} moved"
+    return f"{count(change.n, 'case')} are too few to see any change among so many comparisons"
+
+
 def _methods(diff: Diff) -> str:
     counts = {m: sum(c.method == m for c in diff.changes) for m in _METHODS}
     used = [f"{n} {_METHODS[m]}" for m, n in counts.items() if n]
-    total = sum(counts.values())
-    return f"Compared: {'; '.join(used)}. p-values are corrected over {total} comparisons (Holm)." if used else ""
+    if not used:
+        return ""
+    return (
+        f"Compared: {'; '.join(used)}. p-values are corrected over {count(diff.comparisons, 'comparison')} (Holm); the "
+        "smallest change that would have been seen (MDE) is with power 0.8, as the only change among them."
+    )
 
 
 def _telling(diff: Diff) -> list[FindingChange]:
@@ -93,10 +111,14 @@ def _telling(diff: Diff) -> list[FindingChange]:
     return sorted(chosen, key=lambda c: (not c.newly_failing, order.index(c.outcome)))
 
 
+def shift(change: FindingChange) -> str:
+    """The difference with its interval."""
+    d = change.difference
+    return "—" if d is None else f"{number(d.estimate, signed=True)} {interval((d.low, d.high))}"
+
+
 def _cells(change: FindingChange, escape: Callable[[object], str]) -> tuple[str, ...]:
     old, new = ((f.estimate if f.effect is None else f.effect) for f in (change.old, change.new))
-    d = change.difference
-    shift = "—" if d is None else f"{number(d.estimate, signed=True)} {interval((d.low, d.high))}"
     before, after = change.verdicts
     verdicts = badge(after) if before == after else f"{badge(before)} → {badge(after)}"
     what = " above floor" if change.new.effect is not None else ""
@@ -104,10 +126,18 @@ def _cells(change: FindingChange, escape: Callable[[object], str]) -> tuple[str,
         change.outcome,
         escape(change.new.title) + what,
         f"{number(old)} → {number(new)}",
-        shift,
+        shift(change),
         p_value(change.p_adjusted),
         verdicts,
     )
+
+
+_REST = ("Finding", "Value", "Difference", "No evidence of change, and")
+
+
+def _unchanged(change: FindingChange, escape: Callable[[object], str]) -> tuple[str, ...]:
+    _, title, value, difference, *_ = _cells(change, escape)
+    return title, value, difference, escape(seen(change) or change.reason)
 
 
 _HEAD = ("Change", "Finding", "Value", "Difference", "p adjusted", "Verdict")
@@ -123,8 +153,12 @@ def _markdown(diff: Diff) -> str:
         parts.append(table(_HEAD, [_cells(c, md) for c in telling]))
     parts.append(md(_methods(diff)))
     rest = [c for c in diff.changes if c not in telling]
-    if rest:
-        parts.append(fold(f"{len(rest)} without evidence of change", table(_HEAD, [_cells(c, md) for c in rest])))
+    still = [c for c in rest if c.outcome == "no evidence of change"]
+    if still:
+        parts.append(fold(f"{len(still)} without evidence of change", table(_REST, [_unchanged(c, md) for c in still])))
+    if refused := [c for c in rest if c.outcome == "not compared"]:
+        rows = [(md(c.new.title), md(c.reason)) for c in refused]
+        parts.append(fold(f"{len(refused)} not compared", table(("Finding", "Why"), rows)))
     if diff.only_old or diff.only_new:
         lines = [f"- only before: {md(f.title)}" for f in diff.only_old]
         lines += [f"- only now: {md(f.title)}" for f in diff.only_new]
@@ -145,8 +179,12 @@ def _text(diff: Diff) -> str:
     if telling := _telling(diff):
         lines += ["", *_columns([_HEAD, *(_cells(c, one_line) for c in telling)])]
     lines += ["", _methods(diff)] if _methods(diff) else []
-    same = len(diff.of("no evidence of change"))
-    lines.append(f"{same} without evidence of change, which is no proof that nothing changed.")
+    same = diff.of("no evidence of change")
+    lines += ["", f"{len(same)} without evidence of change, which is no proof that nothing changed."]
+    judged = [c for c in same if c.new.verdict is not None]
+    lines += [f"No evidence of change: {one_line(c.new.title)}; {seen(c)} ({shift(c)})" for c in judged]
+    if more := len(same) - len(judged):
+        lines.append(f"{count(more, 'more is', 'more are')} held to no limit; --format md and json list them.")
     refused = diff.of("not compared")
     lines += [f"Not compared: {one_line(c.new.title)}: {one_line(c.reason)}" for c in refused]
     for label, found in (("Only before", diff.only_old), ("Only now", diff.only_new)):

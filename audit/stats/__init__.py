@@ -90,6 +90,7 @@ from audit.stats.resampling import (
 )
 from audit.stats.sample_sizes import (
     minimum_detectable_difference,
+    minimum_detectable_exact_mcnemar,
     minimum_detectable_rate_difference,
     n_to_settle,
     required_n_mean,
@@ -178,6 +179,7 @@ __all__ = [
     "membership_test",
     "minimum_detectable_auc",
     "minimum_detectable_difference",
+    "minimum_detectable_exact_mcnemar",
     "minimum_detectable_group_difference",
     "minimum_detectable_rate_difference",
     "miscalibration",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from audit.stats.intervals import Interval, normal_quantile
 
@@ -43,3 +43,18 @@ def z_test(difference: Interval) -> float:
     if margin == 0.0:
         return 0.0
     return float(2.0 * ndtr(-abs(d) / margin * normal_quantile(difference.level)))
+
+
+def minimum_detectable_shift(difference: Interval, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The smallest true difference that `z_test` at `alpha` would have found with probability `power`.
+
+    (z_{1-α/2} + z_power) · s, where s is the standard error that the wider half of the interval stands for.
+
+    Args:
+        difference: as found; only its width matters.
+        alpha: two-sided level of the test.
+        power: wanted chance of finding it.
+    """
+    half = max(difference.high - difference.estimate, difference.estimate - difference.low)
+    error = half / normal_quantile(difference.level)
+    return float((normal_quantile(1.0 - alpha) + ndtri(power)) * error)

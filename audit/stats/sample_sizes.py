@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import ndtri, stdtrit
+import numpy as np
+from scipy.special import bdtr, bdtrik, ndtri, stdtrit
 
 from audit.stats.intervals import Interval, check_level, normal_quantile
 
@@ -77,6 +78,56 @@ def minimum_detectable_rate_difference(
     # ψ = δ turns the equation into a quadratic in x = √(1 - δ): n (1 - x²) = (z_α + z_β x)².
     x = (-za * zb + math.sqrt(za * za * zb * zb + (n + zb * zb) * (n - za * za))) / (n + zb * zb)
     return 1.0 - x * x
+
+
+def minimum_detectable_exact_mcnemar(
+    discordant_rate: float, n: int, *, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """The smallest difference of two paired rates that the exact McNemar test finds with probability `power`.
+
+    Counted out and not approximated: the power is the sum over the number d of pairs that disagree, binomial with
+    n and ψ, of the chance that the d pairs split at least as unevenly as the test needs. δ cannot exceed ψ; where ψ
+    pairs are too few, ψ is taken to be δ itself, that is, every pair that changes changes the same way.
+
+    Args:
+        discordant_rate: ψ, the share of pairs whose two outcomes disagree, 0 to 1.
+        n: number of pairs, at least 1.
+        alpha: two-sided level of the test.
+        power: wanted chance of finding it.
+
+    Returns:
+        δ, 0 to 1; None when not even a change of every pair would be significant.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    _check_design(alpha, power)
+    if n < 1:
+        raise ValueError(f"n: {n}; at least one pair is needed")
+    if not 0.0 <= discordant_rate <= 1.0:
+        raise ValueError(f"discordant_rate: {discordant_rate} is not within [0, 1]")
+    if 2.0 ** (1 - n) > alpha:
+        return None
+    d = np.arange(n + 1)
+    # The largest minority among d pairs that is still significant: 2 P(Bin(d, ½) <= c) <= α; -1 where none is.
+    most = np.floor(bdtrik(alpha / 2.0, d, 0.5))
+    most = np.where(np.isfinite(most), most, -1.0)
+    most = np.where(2.0 * bdtr(np.maximum(most, 0), d, 0.5) <= alpha, most, -1.0)
+
+    def found(delta: float) -> float:
+        psi = max(discordant_rate, delta)
+        cumulative = bdtr(d, n, psi)
+        chance = np.diff(cumulative, prepend=0.0)
+        minority = (1.0 - delta / psi) / 2.0
+        side = np.where(most >= 0, bdtr(np.maximum(most, 0), d, minority), 0.0)
+        other = np.where(most >= 0, bdtr(np.maximum(most, 0), d, 1.0 - minority), 0.0)
+        return float(chance @ (side + other))
+
+    low, high = 0.0, 1.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if found(middle) >= power else (middle, high)
+    return high
 
 
 def required_n_mean(sd: float, effect: float, *, alpha: float = 0.05, power: float = 0.8) -> int | None:
