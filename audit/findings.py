@@ -17,8 +17,9 @@ from audit import edits as edit_data
 from audit.edits import Edit
 from audit.types import canonical_json
 
-Verdict = Literal["pass", "fail", "inconclusive", "not_applicable"]
+Verdict = Literal["pass", "fail", "inconclusive", "waived", "not_applicable"]
 """`inconclusive`: the interval straddles the threshold. `not_applicable`: the check could not run, and why is said.
+`waived`: it fails, or is open, and somebody answers for that until a date; it never reads as passed.
 
 A finding without a verdict (None) was measured, but no rule of the policy speaks about it.
 """
@@ -26,7 +27,7 @@ A finding without a verdict (None) was measured, but no rule of the policy speak
 Severity = Literal["info", "low", "medium", "high", "critical"]
 Direction = Literal["higher_is_worse", "higher_is_better", "neither"]
 
-VERDICTS: tuple[Verdict, ...] = ("fail", "inconclusive", "pass", "not_applicable")
+VERDICTS: tuple[Verdict, ...] = ("fail", "inconclusive", "waived", "pass", "not_applicable")
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 
 Param = str | int | float | bool | None
@@ -214,6 +215,23 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Waived:
+    """Who answers for a finding that would stop the gate.
+
+    Attributes:
+        owner: who.
+        reason: why it may be so for now.
+        expires: the last day on which the waiver holds, as `YYYY-MM-DD`.
+        verdict: the verdict without the waiver.
+    """
+
+    owner: str
+    reason: str
+    expires: str
+    verdict: Verdict = "fail"
+
+
+@dataclass(frozen=True)
 class Finding:
     """One measured property of a target.
 
@@ -239,6 +257,7 @@ class Finding:
         direction: which way is worse.
         threshold: the bound the policy holds it to.
         verdict: see `Verdict`.
+        waiver: who answers for it, where the verdict is `waived`.
         n_to_settle: for an inconclusive verdict, the n at which an interval around this estimate would settle it.
         severity: how much a failure matters.
         controls: tags of control frameworks with their edition.
@@ -270,6 +289,7 @@ class Finding:
     direction: Direction = "higher_is_worse"
     threshold: float | None = None
     verdict: Verdict | None = None
+    waiver: Waived | None = None
     n_to_settle: int | None = None
     severity: Severity = "info"
     controls: tuple[str, ...] = ()
@@ -320,6 +340,7 @@ class Finding:
             "direction": self.direction,
             "threshold": self.threshold,
             "verdict": self.verdict,
+            "waiver": None if self.waiver is None else asdict(self.waiver),
             "n_to_settle": self.n_to_settle,
             "severity": self.severity,
             "controls": list(self.controls),
@@ -338,6 +359,8 @@ class Finding:
                 fields[name] = tuple(fields[name])
         for name in ("controls", "unmet", "evidence"):
             fields[name] = tuple(fields.get(name, ()))
+        if fields.get("waiver") is not None:
+            fields["waiver"] = Waived(**fields["waiver"])
         return cls(**fields)
 
 
@@ -357,7 +380,7 @@ def not_applicable(module: str, metric: str, title: str, reason: str, params: Ma
 def overall(findings: Sequence[Finding]) -> Verdict:
     """The verdict of a run: the worst of its findings.
 
-    `fail` if one fails, else `inconclusive` if one is, else `pass` if one passed, else `not_applicable`.
+    `fail` if one fails, else `inconclusive` if one is, else `waived`, else `pass` if one passed, else `not_applicable`.
     """
     present = {f.verdict for f in findings}
     return next((v for v in VERDICTS if v in present), "not_applicable")

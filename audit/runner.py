@@ -428,7 +428,7 @@ def _context(gateway: Gateway, prepared: Prepared, policy: Policy) -> Context:
 
     def settled(findings: Sequence[Finding]) -> bool:
         # A failure decides, whatever else is open; a pass needs every judged finding.
-        return overall(policy.judge(findings)) in {"fail", "pass"}
+        return overall(policy.judge(findings)) in {"fail", "waived", "pass"}
 
     return Context(
         gateway=gateway,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from audit.run import Run
     from audit.store import RunRecord
 
-STYLES = {"fail": "bold red", "inconclusive": "yellow", "pass": "green", "not_applicable": "dim"}
+STYLES = {"fail": "bold red", "inconclusive": "yellow", "waived": "magenta", "pass": "green", "not_applicable": "dim"}
 WORDS: Mapping[str | None, str] = {"inconclusive": "open", "not_applicable": "untested", None: "measured"}
 _SHOWN_IN_SUMMARY = 5
 
@@ -34,7 +34,8 @@ def counts(run: Run) -> str:
     severities = Counter(f.severity for f in outcome.failed)
     failed = ", ".join(f"{n} {severity}" for severity, n in severities.items())
     parts = [f"{found['fail']} fail" + (f" ({failed})" if failed else "")]
-    parts += [f"{found['inconclusive']} open", f"{found['pass']} pass", f"{found[None]} measured without a limit"]
+    parts += [f"{found['inconclusive']} open", *([f"{found['waived']} waived"] if found["waived"] else [])]
+    parts += [f"{found['pass']} pass", f"{found[None]} measured without a limit"]
     parts.append(f"{found['not_applicable']} could not be tested")
     missing = f"; required but not tested: {', '.join(outcome.missing)}" if outcome.missing else ""
     return f"Of {len(run.findings)} findings under the policy {run.policy.name!r}: {', '.join(parts)}{missing}."
@@ -117,7 +118,7 @@ def _verdict(finding: Finding) -> Any:  # noqa: ANN401 - rich's Text
 def _what(finding: Finding) -> Any:  # noqa: ANN401 - rich's Text
     text = cell(finding.title)
     text.append(f"\n{visible(named(finding))}", style="dim")
-    if finding.verdict in {"fail", "not_applicable"} and finding.reason:
+    if finding.verdict in {"fail", "waived", "not_applicable"} and finding.reason:
         text.append(f"\n{visible(finding.reason)}", style="italic")
     if finding.n_to_settle is not None:
         text.append(f"\nabout {finding.n_to_settle:,} instead of {finding.n:,} would settle it", style="dim")

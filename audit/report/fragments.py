@@ -54,7 +54,7 @@ class Fragments:
 
     def modules(self) -> Markup:
         """A line for each module: its gravest finding, and how many have which verdict."""
-        return self._part("modules", words.VERDICT_ORDER)
+        return self._part("modules", words.verdicts_of(self.view.run.findings))
 
     def request(self, request: Request) -> Markup:
         """What a target was told, field by field, with who writes it."""

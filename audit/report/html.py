@@ -49,7 +49,8 @@ class Page:
 def render(runs: Sequence[Run]) -> str:
     """The report of one run, or of several with an overview before them."""
     share = max(IN_ALL // max(len(runs), 1), 1)
-    pages = [_page(run, f"r{i}", share) for i, run in enumerate(runs, 1)]
+    verdicts = words.verdicts_of([finding for run in runs for finding in run.findings])
+    pages = [_page(run, f"r{i}", share, verdicts) for i, run in enumerate(runs, 1)]
     levels = sorted({f"{f.level:.0%}" for run in runs for f in run.findings}) or ["95%"]
     return (
         environment()
@@ -57,14 +58,14 @@ def render(runs: Sequence[Run]) -> str:
         .render(
             title=f"{runs[0].name}: RecAudit report" if len(runs) == 1 else f"RecAudit report on {len(runs)} runs",
             runs=pages,
-            verdicts=words.VERDICT_ORDER,
+            verdicts=verdicts,
             level=text.listed(levels),
             legend=plots.LEGEND,
         )
     )
 
 
-def _page(run: Run, anchor: str, pieces: int) -> Page:
+def _page(run: Run, anchor: str, pieces: int, verdicts: Sequence[Verdict | None]) -> Page:
     view = RunView(run)
     evidence = collect(view, limit=pieces)
     return Page(
@@ -75,7 +76,7 @@ def _page(run: Run, anchor: str, pieces: int) -> Page:
         verdict=run.verdict,
         headline=headline(run),
         summary=summary(view),
-        totals=[sum(f.verdict == v for f in run.findings) for v in words.VERDICT_ORDER],
+        totals=[sum(f.verdict == v for f in run.findings) for v in verdicts],
         evidence=evidence,
         explained=explained(view, [exhibit.id for shown in evidence.values() for exhibit in shown.exhibits]),
         missing=run.gate().missing,

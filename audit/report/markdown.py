@@ -39,22 +39,24 @@ def render(runs: Sequence[Run]) -> str:
 
 
 def _overview(runs: Sequence[Run]) -> str:
+    verdicts = words.verdicts_of([finding for run in runs for finding in run.findings])
     rows = [
         (
             md(run.name),
             md(facts.target(run)),
             badge(run.verdict),
-            *(str(sum(f.verdict == v for f in run.findings)) for v in words.VERDICT_ORDER),
+            *(str(sum(f.verdict == v for f in run.findings)) for v in verdicts),
         )
         for run in runs
     ]
     return f"# RecAudit: {len(runs)} runs\n\n" + table(
-        ["Run", "Target", "Verdict", *map(badge, words.VERDICT_ORDER)], rows, len(words.VERDICT_ORDER)
+        ["Run", "Target", "Verdict", *map(badge, verdicts)], rows, len(verdicts)
     )
 
 
 def _run(run: Run) -> str:
     view = RunView(run)
+    verdicts = words.verdicts_of(run.findings)
     people = f", {count(view.users, 'user')}" if view.users else ""
     protocol = f" · {md(view.protocol)}" if view.protocol else ""
     parts = [
@@ -63,9 +65,9 @@ def _run(run: Run) -> str:
         f"Target {md(facts.target(run))} · {md(view.dataset)}{people}{protocol} · {md(facts.date(run))}",
         "\n".join(f"- **{remark.question}** {md(remark.answer)}" for remark in summary(view)),
         table(
-            ["Module", *map(badge, words.VERDICT_ORDER)],
-            [(md(m.title), *(str(m.counted(v)) for v in words.VERDICT_ORDER)) for m in view.modules],
-            len(words.VERDICT_ORDER),
+            ["Module", *map(badge, verdicts)],
+            [(md(m.title), *(str(m.counted(v)) for v in verdicts)) for m in view.modules],
+            len(verdicts),
         ),
     ]
     if view.pressing:

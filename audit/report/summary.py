@@ -35,7 +35,7 @@ def headline(run: Run) -> str:
     if run.record.status in {"running", "stopped"}:
         return f"This run is unfinished, so it decides nothing yet. So far: {sentence}"
     if gate.missing and not gate.failed:
-        names = listed([words.module(name)[0].lower() for name in gate.missing])
+        names = listed([name if "." in name else words.module(name)[0].lower() for name in gate.missing])
         return f"Not ready to ship: the policy asks for {names}, which this run did not test."
     return sentence
 
@@ -57,9 +57,20 @@ def _verdict_sentence(run: Run) -> str:
             f"Nothing failed, but {count(len(gate.open), 'check')} {verb} open at this sample size: "
             "the data can show neither a pass nor a failure."
         )
+    if gate.waived:
+        verb = "stops" if len(gate.waived) == 1 else "stop"
+        return (
+            f"Not passed, but allowed by this policy: {count(len(gate.waived), 'check')} that {verb} it otherwise "
+            f"{'is' if len(gate.waived) == 1 else 'are'} waived for now, the first by "
+            f"{clip(one_line(_owner(gate.waived[0])), 60)}."
+        )
     if passed:
         return f"Ready to ship by this policy: {_all(passed)} passed."
     return "Nothing could be judged: no check of the policy applies to what was measured."
+
+
+def _owner(finding: Finding) -> str:
+    return "nobody" if finding.waiver is None else f"{finding.waiver.owner} until {finding.waiver.expires}"
 
 
 def _all(passed: int) -> str:

@@ -37,8 +37,8 @@ class Row:
 
     @property
     def pressing(self) -> bool:
-        """Whether somebody has to act: it fails or is open."""
-        return self.finding.verdict in {"fail", "inconclusive"}
+        """Whether somebody has to act, now or later: it fails, is open or is waived."""
+        return self.finding.verdict in {"fail", "inconclusive", "waived"}
 
     @property
     def drawn(self) -> tuple[float, float, float] | None:
@@ -66,7 +66,7 @@ class Row:
 
 def row_of(finding: Finding, policy: Policy) -> Row:
     """Find out which rule judged a finding, and so what its threshold is a limit of."""
-    rule = next((r for r in policy.rules if r.fits(finding)), None)
+    rule = policy.judged_by(finding)
     if rule is None or finding.threshold is None:
         return Row(finding, finding.effect is not None, finding.direction != "higher_is_better")
     return Row(finding, rule.value == "effect", rule.max is not None)
@@ -90,7 +90,7 @@ class Group:
 
     @property
     def pressing(self) -> list[Row]:
-        """Rows that fail or are open."""
+        """Rows that fail, are open or are waived."""
         return [r for r in self.rows if r.pressing]
 
     @property

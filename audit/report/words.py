@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from audit import registry
@@ -13,6 +13,7 @@ from audit.report import explanation_words, fairness_words, hallucination_words,
 VERDICT_WORDS: dict[Verdict | None, str] = {
     "fail": "fail",
     "inconclusive": "open",
+    "waived": "waived",
     "pass": "pass",
     None: "measured",
     "not_applicable": "not testable",
@@ -23,12 +24,20 @@ VERDICT_WORDS: dict[Verdict | None, str] = {
 VERDICT_SHAPES: dict[Verdict | None, str] = {
     "fail": "✖",
     "inconclusive": "◐",
+    "waived": "◇",
     "pass": "✔",
     None: "○",
     "not_applicable": "–",
 }
 
-VERDICT_ORDER: tuple[Verdict | None, ...] = ("fail", "inconclusive", "pass", None, "not_applicable")
+VERDICT_ORDER: tuple[Verdict | None, ...] = ("fail", "inconclusive", "waived", "pass", None, "not_applicable")
+
+
+def verdicts_of(findings: Iterable[Finding]) -> tuple[Verdict | None, ...]:
+    """The columns of a table that counts verdicts: all of them, and `waived` only where something is."""
+    waived = any(finding.verdict == "waived" for finding in findings)
+    return tuple(v for v in VERDICT_ORDER if waived or v != "waived")
+
 
 _MEANINGS: dict[str, str] = {
     "hr": "The share of users whose real next item is among the recommended ones.",
