@@ -146,6 +146,40 @@ class Attributed:
 
 
 @dataclass(frozen=True)
+class Roc:
+    """What share of members an attack finds, at every share of others that it accuses.
+
+    Attributes:
+        fpr: shares of others accused, rising, from 0 to 1.
+        tpr: share of members found at each.
+        low: lower end of its pointwise interval.
+        high: upper end.
+        inside: members; no share of them below one of this many can be seen.
+        outside: others; no share of them below one of this many can be seen.
+    """
+
+    fpr: tuple[float, ...]
+    tpr: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    inside: int
+    outside: int
+
+    def __post_init__(self) -> None:
+        columns = (self.fpr, self.tpr, self.low, self.high)
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError(f"roc: fpr, tpr, low and high must be as long, got {[len(c) for c in columns]}")
+        if not all(0.0 <= share <= 1.0 for column in columns for share in column):
+            raise ValueError("roc: every share must be from 0 to 1")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Roc:
+        """Inverse of `dataclasses.asdict`, as JSON gives it back."""
+        columns = {name: tuple(data[name]) for name in ("fpr", "tpr", "low", "high")}
+        return cls(**columns, inside=data["inside"], outside=data["outside"])
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One case a person can open: what was asked, what was edited, what came back.
 
@@ -266,6 +300,9 @@ class Finding:
         unmet: what must hold, beside the limit, before the finding may fail, and does not: each the end of a sentence
             that begins “it is not decided, because”. With any of them it is open at most.
         evidence: ids of Evidence.
+        facts: what else was told or measured, by name, for reports to arrange: words as a person reads them, figures
+            as numbers. The note says the same in a sentence.
+        roc: the curve that the estimate is the area, or a point, of.
     """
 
     module: str
@@ -297,6 +334,8 @@ class Finding:
     note: str = ""
     unmet: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    facts: Mapping[str, Param] = field(default_factory=dict)
+    roc: Roc | None = None
 
     def __post_init__(self) -> None:
         numbers = [self.estimate, self.floor, self.effect, self.p, self.p_adjusted, self.mde]
@@ -316,8 +355,11 @@ class Finding:
         return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-compatible form."""
-        return {
+        """JSON-compatible form; what was added to the format later is left out where there is none."""
+        added: dict[str, Any] = {"facts": dict(self.facts)} if self.facts else {}
+        if self.roc is not None:
+            added["roc"] = asdict(self.roc)
+        return added | {
             "id": self.id,
             "module": self.module,
             "metric": self.metric,
@@ -361,6 +403,8 @@ class Finding:
             fields[name] = tuple(fields.get(name, ()))
         if fields.get("waiver") is not None:
             fields["waiver"] = Waived(**fields["waiver"])
+        if fields.get("roc") is not None:
+            fields["roc"] = Roc.from_dict(fields["roc"])
         return cls(**fields)
 
 

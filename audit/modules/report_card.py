@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audit import stats
-from audit.findings import Direction, Finding, Param, not_applicable
+from audit.findings import Direction, Finding, Param, Roc, not_applicable
 from audit.stats import Interval
 
 
@@ -62,11 +62,13 @@ class ReportCard:
         unmet: Sequence[str] = (),
         evidence: Sequence[str] = (),
         values: Mapping[str, float] | None = None,
+        facts: Mapping[str, Param] | None = None,
+        roc: Roc | None = None,
     ) -> None:
         """Record a measured quantity.
 
         `effect` is the paired difference from the floor, `p` its test, `values` what each case gave, by case id,
-        `unmet` what keeps it from being decided on (see `Finding`).
+        `unmet` what keeps it from being decided on, `facts` and `roc` what reports arrange (see `Finding`).
         """
         finding = Finding(
             module=self.module,
@@ -91,6 +93,8 @@ class ReportCard:
             note=note,
             unmet=tuple(unmet),
             evidence=tuple(evidence),
+            facts=facts or {},
+            roc=roc,
         )
         self.findings.append(finding)
         if values is not None:

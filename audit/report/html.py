@@ -105,6 +105,7 @@ def environment() -> Environment:
         count=text.count,
         curves=plots.curves,
         epsilon_bars=privacy_plots.epsilon_bars,
+        roc_panels=privacy_plots.roc_panels,
         forest=plots.forest,
         css=lambda verdict: (verdict or "measured").replace("_", "-"),
         interval=text.interval,

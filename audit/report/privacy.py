@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.findings import Finding, Param
+from audit.findings import Finding, Param, Roc
 from audit.report.fairness import Chart, Mark, Moved, moved_by
 from audit.report.hallucination import Table
 from audit.report.privacy_pledge import Pledge, pledge_of
@@ -33,6 +32,21 @@ class Proven:
 
 
 @dataclass(frozen=True)
+class Traced:
+    """The curve of one attack.
+
+    Attributes:
+        label: the attack.
+        finding: its AUC.
+        roc: the curve.
+    """
+
+    label: str
+    finding: Finding
+    roc: Roc
+
+
+@dataclass(frozen=True)
 class PrivacyView:
     """Everything about privacy, arranged for reading.
 
@@ -42,9 +56,11 @@ class PrivacyView:
         proven: lower bounds of ε.
         members: attacks on who was trained on, by AUC; first what the split gives away without the target.
         bias: why no attack on this split proves a leak.
+        curves: the same attacks at every share of others accused.
         rates: what the same attacks find where few are accused.
         unresolvable: why a rate is missing.
         prompted: attacks on who stands in the prompt.
+        prompted_curves: the same at every share of others accused.
         prompted_rates: the same by advantage.
         canaries: exposure of planted secrets, and of some that were never planted.
         canary_table: how far both are told apart.
@@ -60,9 +76,11 @@ class PrivacyView:
     proven: tuple[Proven, ...]
     members: Chart | None
     bias: tuple[str, ...]
+    curves: tuple[Traced, ...]
     rates: Table | None
     unresolvable: tuple[str, ...]
     prompted: Chart | None
+    prompted_curves: tuple[Traced, ...]
     prompted_rates: Table | None
     canaries: Chart | None
     canary_table: Table | None
@@ -94,9 +112,11 @@ def privacy_view(findings: Iterable[Finding]) -> PrivacyView | None:
         proven=proven,
         members=_members(training),
         bias=tuple(dict.fromkeys(reason for f in training for reason in f.unmet)),
+        curves=_traced(training),
         rates=_rates([f for f in training if f.params.get("level") != "row"]),
         unresolvable=tuple(_unresolvable(ours)),
         prompted=_prompted(prompt),
+        prompted_curves=_traced(prompt),
         prompted_rates=_rates(prompt),
         canaries=_exposed(canaries),
         canary_table=_told_apart(canaries),
@@ -120,9 +140,11 @@ _METHODS: Mapping[str, str] = {"two-hypothesis": "One threshold", "one-run": "Gu
 
 def _proven(finding: Finding) -> Proven:
     method = str(finding.params.get("method") or "")
-    ceiling = re.search(r"would prove (\d+(?:\.\d+)?)", finding.note)
+    ceiling = finding.facts.get("ceiling")
     over = finding.effect is not None and finding.effect > 0
-    return Proven(_METHODS.get(method, method), finding, float(ceiling[1]) if ceiling else None, over)
+    return Proven(
+        _METHODS.get(method, method), finding, float(ceiling) if isinstance(ceiling, int | float) else None, over
+    )
 
 
 # Who was trained on -------------------------------------------------------------------------------------------------
@@ -167,6 +189,11 @@ def _members(training: Sequence[Finding]) -> Chart | None:
         0.5,
         sections,
     )
+
+
+def _traced(findings: Sequence[Finding]) -> tuple[Traced, ...]:
+    ordered = sorted((f for f in findings if f.metric == "mia_auc"), key=_attack_order)
+    return tuple(Traced(_who(f), f, f.roc) for f in ordered if f.roc is not None)
 
 
 def _rates(findings: Sequence[Finding]) -> Table | None:

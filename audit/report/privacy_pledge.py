@@ -55,20 +55,17 @@ class Pledge:
         return f"ε = {epsilon:.3g} for {whom}; {strength(epsilon)}."
 
 
-_VOID = "the guarantee is void: "
-_CARD = "; the card says: "
-_HEADS = (
-    ("hides ", "Hides"),
-    ("ε = ", "Promise"),
-    ("σ = ", "Training"),
-    ("of the steps that were run: ", "ε of the steps run"),
-    ("for a person with ", "For a person"),
-    ("outside of it: ", "Not covered"),
-    ("one of ", "Repeats"),
-    ("the card lies ", "Whose card"),
-)
-_KEPT = ("ε = ", "σ = ", "one of ", "the card lies ", "for a person with ")
-"""Beginnings that say something themselves and stay."""
+_HEADS = {
+    "hides": "Hides",
+    "promise": "Promise",
+    "training": "Training",
+    "spent": "ε of the steps run",
+    "repeats": "Repeats",
+    "person": "For a person",
+    "outside": "Not covered",
+    "whose": "Whose card",
+}
+"""What the terms of a card are called; see `audit.modules.privacy.promise.terms`."""
 
 
 def strength(epsilon: float) -> str:
@@ -83,22 +80,18 @@ def strength(epsilon: float) -> str:
 def pledge_of(ours: Sequence[Finding]) -> Pledge | None:
     """The guarantee as the findings tell it; None where nobody asked for it."""
     found = next((f for f in ours if f.metric == "epsilon_claimed"), None)
+    void = next((f for f in ours if f.metric == "guarantee_void" and f.estimate), None)
+    if void is not None:
+        return Pledge(void, "void", _terms(void), one_line(str(void.facts.get("flaws", ""))), ())
     if found is None:
         return None
+    if found.estimate is None:
+        return Pledge(found, "none", (), one_line(found.reason).rstrip("."), ())
     bounds = [f for f in ours if f.metric == "epsilon_lower_bound" and f.effect is not None and f.effect > 0]
-    if found.estimate is not None:
-        return Pledge(found, "promised", _terms(found.note), "", tuple(f for f in bounds if not f.unmet))
-    reason = one_line(found.reason).rstrip(".")
-    if not reason.startswith(_VOID):
-        return Pledge(found, "none", (), reason, ())
-    flaws, _, told = reason.removeprefix(_VOID).partition(_CARD)
-    return Pledge(found, "void", _terms(told), flaws, ())
+    return Pledge(found, "promised", _terms(found), "", tuple(f for f in bounds if not f.unmet))
 
 
-def _terms(note: str) -> tuple[tuple[str, str], ...]:
-    """The sentences of a card, each under a head of its own."""
-    terms = []
-    for said in one_line(note).split("; "):
-        start, head = next(((s, h) for s, h in _HEADS if said.startswith(s)), ("", "Note"))
-        terms.append((head, said if start in _KEPT else said.removeprefix(start)))
-    return tuple((head, words) for head, words in terms if words)
+def _terms(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """What the card says, each under a head of its own."""
+    told = {name: one_line(str(words)) for name, words in finding.facts.items() if name in _HEADS}
+    return tuple((head, told[name]) for name, head in _HEADS.items() if told.get(name))

@@ -1,14 +1,18 @@
-"""ε that attacks prove against ε that was promised, as inline SVG. What is written there is ours or escaped."""
+"""Pictures of the privacy audit as inline SVG: ε proven against ε promised, and curves of attacks.
+
+What is written there is ours or escaped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup, escape
 
 from audit.report.plots import span_of, svg
-from audit.report.privacy import Proven
-from audit.text import clip, one_line
+from audit.report.privacy import Proven, Traced
+from audit.text import clip, number, one_line, percent
 
 _WIDTH, _LEFT, _RIGHT, _LINE, _BAR, _HEAD = 640.0, 190.0, 24.0, 34.0, 14.0, 40.0
 
@@ -55,3 +59,102 @@ def epsilon_bars(proven: Sequence[Proven], claimed: float | None) -> Markup:
         parts.append(f'<text class="on" x="{middle:.1f}" y="14" text-anchor="middle">promised: {claimed:.3g}</text>')
         said.append(f"promised {claimed:.3g}")
     return svg("curves bars", height, f"ε proven. {'; '.join(said)}", parts, width=_WIDTH)
+
+
+_SIDE, _GAP, _COLUMNS = 176.0, 40.0, 3
+_TOP, _FOOT = 22.0, 34.0
+_MARKED = (0.01, 0.001)
+"""False positive rates at which attacks are compared (Carlini et al., S&P 2022)."""
+
+
+def roc_panels(curves: Sequence[Traced]) -> Markup:
+    """A panel for each attack, both axes logarithmic: the share of members found at each share of others accused.
+
+    Both axes end below one of so many people: what lies further left or down cannot be seen with them.
+    """
+    low = min((_decade(1 / max(one.roc.outside, one.roc.inside)) for one in curves), default=0.1)
+    rows = -(-len(curves) // _COLUMNS)
+    parts: list[str] = []
+    for n, one in enumerate(curves):
+        left = _GAP + n % _COLUMNS * (_SIDE + _GAP)
+        top = _TOP + n // _COLUMNS * (_SIDE + _TOP + _FOOT)
+        parts += _panel(one, left, top, low, named=n % _COLUMNS == 0)
+    said = "; ".join(f"{one_line(one.label)}: {_read(one)}" for one in curves)
+    columns = min(len(curves), _COLUMNS)
+    width = _GAP + columns * (_SIDE + _GAP) - _GAP + 12
+    height = rows * (_SIDE + _TOP + _FOOT)
+    return svg("curves roc", height, f"Members found at each share of others accused. {said}", parts, width=width)
+
+
+def _panel(one: Traced, left: float, top: float, low: float, *, named: bool) -> Iterable[str]:
+    decades = -math.log10(low)
+
+    def x(share: float) -> float:
+        return left + (1 + math.log10(max(share, low)) / decades) * _SIDE
+
+    def y(share: float) -> float:
+        return top - math.log10(max(share, low)) / decades * _SIDE
+
+    title = escape(clip(one_line(one.label), 32))
+    yield f'<text class="on" x="{left:g}" y="{top - 8:g}">{title}</text>'
+    for n in range(round(decades) + 1):
+        share = 10.0**-n
+        at, across, word = x(share), y(share), percent(share)
+        yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top:g}" y2="{top + _SIDE:g}"/>'
+        yield f'<line class="grid" x1="{left:g}" x2="{left + _SIDE:g}" y1="{across:.1f}" y2="{across:.1f}"/>'
+        anchor = "end" if n == 0 else "start" if share <= low * 1.01 else "middle"
+        yield f'<text x="{at:.1f}" y="{top + _SIDE + 14:g}" text-anchor="{anchor}">{word}</text>'
+        yield f'<text x="{left - 5:g}" y="{across + 4:.1f}" text-anchor="end">{word}</text>'
+    yield f'<text x="{left + _SIDE / 2:g}" y="{top + _SIDE + 27:g}" text-anchor="middle">others accused</text>'
+    if named:
+        yield f'<text x="{left - 5:g}" y="{top - 8:g}" text-anchor="end">found</text>'
+    yield f'<line class="chance" x1="{x(low):.1f}" x2="{x(1):.1f}" y1="{y(low):.1f}" y2="{y(1):.1f}"/>'
+    roc = one.roc
+    upper = _steps(roc.fpr, roc.high, x, y)
+    lower = _steps(roc.fpr, roc.low, x, y)
+    band = " ".join([*upper, *reversed(lower)])
+    yield f'<g class="v-measured"><polygon class="roc-band" points="{band}"/>'
+    yield f'<polyline class="roc-line" points="{" ".join(_steps(roc.fpr, roc.tpr, x, y))}"/></g>'
+    for fpr in _MARKED:
+        found = _found_at(one, fpr)
+        if found is None or fpr < low:
+            continue
+        at, height = x(fpr), y(found)
+        # Beside the point, on the side where there is room.
+        below = height < top + 24
+        yield f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{top:g}" y2="{top + _SIDE:g}"/>'
+        yield f'<g class="v-measured"><circle class="dot" cx="{at:.1f}" cy="{height:.1f}" r="3"/></g>'
+        yield f'<text class="on" x="{at + 6:.1f}" y="{height + (16 if below else -7):.1f}">{percent(found)}</text>'
+
+
+def _steps(
+    fpr: Sequence[float], share: Sequence[float], x: Callable[[float], float], y: Callable[[float], float]
+) -> list[str]:
+    """Between two thresholds the share that is found stays what it was at the stricter one."""
+    points: list[str] = []
+    for n, (at, found) in enumerate(zip(fpr, share, strict=True)):
+        if n:
+            points.append(f"{x(at):.1f},{y(share[n - 1]):.1f}")
+        points.append(f"{x(at):.1f},{y(found):.1f}")
+    return points
+
+
+def _found_at(one: Traced, fpr: float) -> float | None:
+    """The share that is found where at most so many others are accused; None where so few cannot be seen."""
+    if one.roc.outside * fpr < 1 - 1e-9:
+        return None
+    return max(found for at, found in zip(one.roc.fpr, one.roc.tpr, strict=True) if at <= fpr + 1e-9)
+
+
+def _read(one: Traced) -> str:
+    said = [f"AUC {number(one.finding.estimate)}"]
+    for fpr in _MARKED:
+        found = _found_at(one, fpr)
+        if found is not None:
+            said.append(f"{percent(found)} at {percent(fpr)}")
+    return ", ".join(said)
+
+
+def _decade(share: float) -> float:
+    """The power of ten at or below a share, at most a tenth."""
+    return 10.0 ** min(math.floor(math.log10(share) + 1e-9), -1)

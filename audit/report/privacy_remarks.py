@@ -10,6 +10,8 @@ from audit.report.privacy_words import part_of
 from audit.text import count, interval, number, one_line, percent
 
 _SURE = 0.05
+_NO_LEAK = ("epsilon_claimed", "guarantee_void", "mitigation_change")
+"""What says nothing of what comes out."""
 
 
 def promised(findings: Sequence[Finding]) -> str:
@@ -33,7 +35,7 @@ def promised(findings: Sequence[Finding]) -> str:
 
 def given_away(findings: Sequence[Finding]) -> str:
     """Whether members, secrets, histories, attributes or other users' words come out."""
-    ours = [f for f in findings if f.module == "privacy" and f.metric not in ("epsilon_claimed", "mitigation_change")]
+    ours = [f for f in findings if f.module == "privacy" and f.metric not in _NO_LEAK]
     view = privacy_view(ours)
     if view is None:
         skipped = next((f for f in ours if f.verdict == "not_applicable"), None)

@@ -11,6 +11,8 @@ MEANINGS: Mapping[str, str] = {
     "epsilon_claimed": "How much the presence of one unit can change what the training puts out, at most: no outcome "
     "becomes more than e to the ε times as likely, but for a chance of δ. Up to 1 is strong, up to 10 is reasonable "
     "where leaks are measured too, above 10 is weak. It is a promise, read from the card that the training wrote.",
+    "guarantee_void": "Whether the card promises what it may not: weights that were exchanged, batches that were not "
+    "drawn, a δ too large. 1 is void, and then nothing is promised at all.",
     "epsilon_lower_bound": "The least ε that an attack on this very model proves, whatever was promised. Above the "
     "promise the training is broken. Below it nothing is proven: a better attack, or more people, could show more.",
     "mia_auc": "The chance that somebody who was trained on scores above somebody who was not: 0.5 is guessing. An AUC "
@@ -45,6 +47,7 @@ MEANINGS: Mapping[str, str] = {
 
 SHORT: Mapping[str, str] = {
     "epsilon_claimed": "ε promised",
+    "guarantee_void": "Promise void",
     "epsilon_lower_bound": "ε proven",
     "mia_auc": "AUC",
     "tpr_at_1pct_fpr": "Found at 1% accused",
@@ -83,6 +86,7 @@ SCORES: Mapping[str, str] = {
 
 _PARTS: Mapping[str, str] = {
     "epsilon_claimed": "guarantee",
+    "guarantee_void": "guarantee",
     "epsilon_lower_bound": "lower_bound",
     "exposure": "canaries",
     "canary_auc": "canaries",
@@ -104,6 +108,7 @@ _PARTS: Mapping[str, str] = {
 
 _SECTIONS: Mapping[str, tuple[int, str, str]] = {
     "epsilon_claimed": (0, "", "A promise, read from its card; nothing is measured."),
+    "guarantee_void": (1, "whether it holds", "1 is void: a promise that does not hold is worse than none."),
     "epsilon_lower_bound": (0, "", "A bound from below, no estimate. The floor is the ε that was promised."),
     "blind_auc": (0, "without the target", "Must hold 0.5, or the split is no coin and nothing below proves a leak."),
     "mia_auc": (1, "", "0.5 is guessing; the floor is what is told without the training."),

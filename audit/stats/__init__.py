@@ -66,6 +66,7 @@ from audit.stats.intervals import Interval, clopper_pearson, wilson
 from audit.stats.label_tests import RunComparison, Spread, compare_runs, exchange_test, spread_of, spread_test
 from audit.stats.membership import (
     Advantage,
+    RocBand,
     TprAtFpr,
     held_out_advantage,
     membership_auc,
@@ -73,6 +74,7 @@ from audit.stats.membership import (
     minimum_detectable_auc,
     placements,
     resolvable,
+    roc_band,
     tpr_at_fpr,
 )
 from audit.stats.misclassification import CheckerSample, CorrectedRate, corrected_rate, rogan_gladen
@@ -118,6 +120,7 @@ __all__ = [
     "NamePairs",
     "NameTest",
     "NamedValues",
+    "RocBand",
     "RunComparison",
     "Spread",
     "Threshold",
@@ -209,6 +212,7 @@ __all__ = [
     "required_n_mean",
     "required_n_rate",
     "resolvable",
+    "roc_band",
     "rogan_gladen",
     "row_placements",
     "shrunken",

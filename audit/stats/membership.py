@@ -190,6 +190,54 @@ def tpr_at_fpr(inside: ArrayLike, outside: ArrayLike, fpr: float, level: float =
     return TprAtFpr(clopper_pearson(found, len(a), level), threshold, above, len(b), found)
 
 
+@dataclass(frozen=True)
+class RocBand:
+    """A receiver operating characteristic with a pointwise band.
+
+    Attributes:
+        fpr: shares of the others above a threshold, rising from 0 to 1, (points,).
+        tpr: shares of the members above it, (points,).
+        low: lower ends of the Clopper–Pearson intervals of `tpr`, (points,).
+        high: upper ends, (points,).
+    """
+
+    fpr: Floats
+    tpr: Floats
+    low: Floats
+    high: Floats
+
+
+def roc_band(inside: ArrayLike, outside: ArrayLike, level: float = 0.95, *, points: int = 60) -> RocBand:
+    """What share of members is found at each share of others accused.
+
+    Every threshold is the score of another, so that members are independent of it and Clopper–Pearson holds at each
+    point; the band is not simultaneous. Where there are more thresholds than `points`, those that are kept are evenly
+    spread on a logarithmic scale, since what matters happens at few accused (Carlini et al., S&P 2022).
+
+    Args:
+        inside: scores of members, (m,).
+        outside: scores of others, (n,).
+        level: confidence level of each point.
+        points: the most that are kept.
+
+    Raises:
+        ValueError: a side is empty, or a score is not finite.
+    """
+    a, b = _sides(inside, outside)
+    accused = np.unique(np.concatenate([np.arange(min(points // 3, len(b)) + 1), np.geomspace(1, len(b), points)]))
+    ordered = np.sort(b)[::-1]
+    # Of n others accused the threshold is the score of the next: as in `tpr_at_fpr`, ties accuse fewer.
+    thresholds = [*(float(ordered[int(n)]) for n in accused if int(n) < len(b)), -np.inf]
+    above = sorted({(int(np.count_nonzero(b > t)), int(np.count_nonzero(a > t))) for t in thresholds})
+    bands = [clopper_pearson(found, len(a), level) for _, found in above]
+    return RocBand(
+        np.array([n / len(b) for n, _ in above]),
+        np.array([found / len(a) for _, found in above]),
+        np.array([band.low for band in bands]),
+        np.array([band.high for band in bands]),
+    )
+
+
 def held_out_advantage(
     inside: ArrayLike, outside: ArrayLike, *, rng: np.random.Generator, level: float = 0.95
 ) -> Advantage:

@@ -6,7 +6,7 @@ from typing import Any
 
 from audit.findings import Finding, Param, not_applicable
 from audit.guarantee import Guarantee
-from audit.modules.privacy.promise import terms
+from audit.modules.privacy.promise import in_a_sentence, terms
 
 CARD = Guarantee(
     unit="user", cap=16, epsilon=8.0, delta=1e-4, epsilon_by={"prv": 7.99, "rdp": 9.0}, target_epsilon=8.0,
@@ -27,13 +27,16 @@ def found(metric: str, estimate: float, params: dict[str, Param] | None = None, 
 def promise(card: Guarantee = CARD, **fields: Any) -> Finding:
     return found(
         "epsilon_claimed", card.epsilon, {"part": "guarantee", "unit": card.unit}, width=0.0, n=card.units,
-        unit=card.unit, note=terms(card), title="ε that the training promises to each user", **fields,
+        unit=card.unit, note=in_a_sentence(terms(card)), facts=terms(card),
+        title="ε that the training promises to each user", **fields,
     )  # fmt: skip
 
 
-def void(card: Guarantee = CARD) -> Finding:
-    reason = f"the guarantee is void: trained without noise; the card says: {terms(card)}"
-    return not_applicable("privacy", "epsilon_claimed", "ε", reason, {"part": "guarantee", "unit": card.unit})
+def void(card: Guarantee = CARD, flaws: str = "trained without noise") -> Finding:
+    return found(
+        "guarantee_void", 1.0, {"part": "guarantee", "unit": card.unit}, width=0.0, n=card.units, unit=card.unit,
+        note=f"the guarantee is void: {flaws}", facts={"flaws": flaws, **terms(card)},
+    )  # fmt: skip
 
 
 def no_card() -> Finding:
@@ -51,6 +54,7 @@ def bounds(two: float = 0.3, one: float = 0.0, claimed: float | None = 8.0, **fi
                 "epsilon_lower_bound", bound, {"part": "lower_bound", "method": method}, width=0.0, n=943,
                 floor=claimed, effect=effect, effect_ci=None if effect is None else (effect, effect),
                 note=f"{said}; 5 of 30 guesses; a perfect attack on so many users would prove {ceiling}",
+                facts={"ceiling": ceiling},
                 title=f"Least ε, {method}", **fields,
             )
         )  # fmt: skip

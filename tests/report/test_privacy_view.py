@@ -24,11 +24,11 @@ from private_world import (
     void,
 )
 
-from audit.findings import Finding, not_applicable
+from audit.findings import Finding, Roc, not_applicable
 from audit.report import render
 from audit.report.plots import forest
 from audit.report.privacy import PrivacyView, privacy_view
-from audit.report.privacy_plots import epsilon_bars
+from audit.report.privacy_plots import epsilon_bars, roc_panels
 from audit.report.privacy_remarks import given_away, promised
 from audit.run import Run
 
@@ -126,6 +126,23 @@ def test_below_the_promise_no_violation_is_seen_and_nothing_more() -> None:
     assert "Even a perfect attack on so many people could not contradict it." in said
     assert "could not contradict" not in promised([promise(replace(CARD, epsilon=2.0)), *bounds(0.3, claimed=2.0)])
     assert promised(membership()) == ""
+
+
+def test_curves_of_attacks_show_what_is_found_at_few_accused(make_run: MakeRun) -> None:
+    fpr, tpr = (0.0, 0.001, 0.01, 0.1, 1.0), (0.02, 0.05, 0.2, 0.5, 1.0)
+    roc = Roc(fpr, tpr, tuple(x / 2 for x in tpr), tuple(min(1.0, 2 * x) for x in tpr), 1000, 1000)
+    few = replace(roc, inside=40, outside=40)
+    areas = [f for f in membership() if f.metric == "mia_auc" and f.params["level"] == "user"]
+    findings = [replace(areas[0], roc=roc), replace(areas[1], roc=few), areas[2]]
+    curves = seen(findings).curves
+    assert [one.label for one in curves] == ["loss", "Min-k%, least likely words"], "no curve, no panel"
+    drawn = str(roc_panels(curves))
+    # 40 people cannot show what happens at 1 % of them.
+    assert "loss: AUC 0.530, 20% at 1%, 5% at 0.1%; Min-k%, least likely words: AUC 0.520" in drawn
+    assert drawn.count('class="limit"') == 2
+    assert Finding.from_dict(findings[0].to_dict()) == findings[0]
+    assert "How many are found for sure?" in render([make_run(findings)], "html")
+    assert "How many are found for sure?" not in render([make_run(areas, name="bare")], "html")
 
 
 # Members ------------------------------------------------------------------------------------------------------------
@@ -281,7 +298,7 @@ def test_a_foreign_word_is_escaped_everywhere(make_run: MakeRun) -> None:
     evil = "<script>alert(1)</script>|\x1b[31m"
     shown = [replace(f, params={**f.params, "score": evil, "attribute": evil}, note=evil) for f in everything()]
     shown += [replace(f, params={**f.params, "score": evil}, unmet=(evil,)) for f in membership()[2:3]]
-    broken = [replace(void(), reason=f"the guarantee is void: {evil}; the card says: {evil}")]
+    broken = [replace(void(flaws=evil), facts={"flaws": evil, "hides": evil}, note=evil)]
     for findings in (shown, broken):
         run = make_run(findings, name=str(len(findings)))
         for kind in ("html", "md"):

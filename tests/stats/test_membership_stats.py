@@ -145,6 +145,39 @@ def test_the_advantage_of_a_perfect_score(seed):
     assert found.interval.low < 1.0 == found.interval.high
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_the_curve_is_scikit_learns(seed, tied):
+    from sklearn.metrics import roc_curve
+
+    draw = rng(seed)
+    a, b = draw.normal(0.7, size=37), draw.normal(size=23)
+    if tied:
+        a, b = a.round(), b.round()
+    found = stats.roc_band(a, b, points=200)
+    fpr, tpr, _ = roc_curve(np.repeat([1, 0], [37, 23]), np.concatenate([a, b]), drop_intermediate=False)
+    # Its steps: at every share of others the most that any threshold finds.
+    best = {share: max(tpr[np.isclose(fpr, share)]) for share in found.fpr}
+    kept = {share: max(found.tpr[found.fpr == share]) for share in found.fpr}
+    assert kept == pytest.approx(best)
+    assert (found.fpr[-1], found.tpr[-1]) == (1.0, 1.0)
+    assert (np.diff(found.fpr) >= 0).all()
+    assert (found.low <= found.tpr).all()
+    assert (found.tpr <= found.high).all()
+
+
+def test_a_long_curve_keeps_what_matters():
+    """Few points, the first ones among few accused; and the rates are those that `tpr_at_fpr` tells."""
+    draw = rng(3)
+    a, b = draw.normal(1.0, size=3000), draw.normal(size=5000)
+    found = stats.roc_band(a, b)
+    assert len(found.fpr) <= 85
+    assert sum(found.fpr <= 0.001) >= 5
+    told = stats.tpr_at_fpr(a, b, 0.001)
+    assert max(found.tpr[found.fpr <= 0.001]) == pytest.approx(told.interval.estimate)
+    assert {0.0, 0.001} <= set(found.fpr)
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="both needed"):
         stats.membership_auc([], [1.0])

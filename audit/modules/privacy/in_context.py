@@ -23,6 +23,7 @@ from audit.modules.privacy.asking import channel_of
 from audit.modules.privacy.in_context_scores import Floats, Likeness, cosines, hallucination_score, inquiry_score
 from audit.modules.privacy.known import masked
 from audit.modules.privacy.module import INFO
+from audit.modules.privacy.roc import roc_of
 from audit.modules.privacy.shots import PLACES, Prompting, Victim, draw, eligible, place_of
 from audit.modules.report_card import ReportCard
 from audit.types import Answer, Case, Request
@@ -256,6 +257,7 @@ def _judge(
             masked(v.own.user): float(x)
             for v, x in zip(_members(victims), stats.placements(inside, outside), strict=True)
         },
+        roc=roc_of(inside, outside, card.level),
     )
     if blind is not None:
         card.add(

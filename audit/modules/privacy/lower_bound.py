@@ -172,6 +172,7 @@ def _tell(
         p=p,
         note="; ".join(said),
         unmet=flaws,
+        facts={"ceiling": bound.ceiling},
     )
 
 

@@ -12,6 +12,7 @@ from audit.findings import Evidence, Param
 from audit.modules.base import Context, Output
 from audit.modules.privacy.measure import Asking, Floats, Table
 from audit.modules.privacy.module import INFO
+from audit.modules.privacy.roc import roc_of
 from audit.modules.report_card import ReportCard
 from audit.text import percent
 
@@ -165,6 +166,7 @@ class _Judge:
             unmet=self.biased,
             evidence=self._evidence(score, inside, b),
             values=dict(zip(inside, stats.placements(a, b).tolist(), strict=True)),
+            roc=roc_of(a, b, self.card.level),
         )
         for metric, fpr in RATES.items():
             self._rate(metric, fpr, score, inside, b, params)

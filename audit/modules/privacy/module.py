@@ -18,6 +18,7 @@ INFO = ModuleInfo(
     metrics=(
         # The guarantee, and what contradicts it.
         "epsilon_claimed",
+        "guarantee_void",
         "epsilon_lower_bound",
         # Membership: in the training, in the prompt.
         "mia_auc",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,31 +64,45 @@ class Promise:
         return Output(card.corrected(), [], card.values)
 
 
-def terms(card: Guarantee) -> str:
-    """A card in one sentence, the unit first."""
+def terms(card: Guarantee) -> dict[str, str]:
+    """What a card says, the unit first: `hides`, `promise`, `training`, and what else there is to say.
+
+    `spent` is ε of the steps that were run, `repeats` other trainings on the same people, `person` what is left for a
+    person where single rows are protected, `outside` what is not covered.
+    """
     whom = (
         f"one user with all their rows, at most {count(card.cap, 'row')} of them used"
         if card.unit == "user"
         else "one row; this is no promise to a person"
     )
-    said = [
-        f"hides {whom}",
-        f"ε = {card.epsilon:.3g} at δ = {card.delta:.2g}, neighbours {card.adjacency}",
-        f"σ = {card.noise_multiplier:.3g}, C = {card.clip:.3g}, q = {card.sample_rate:.3g}, {card.steps:,} steps, "
-        f"{card.units:,} units, {card.sampling} sampling, by {card.accountant or 'an unnamed accountant'}",
-    ]
+    told = {
+        "hides": whom,
+        "promise": f"ε = {card.epsilon:.3g} at δ = {card.delta:.2g}, neighbours {card.adjacency}",
+        "training": f"σ = {card.noise_multiplier:.3g}, C = {card.clip:.3g}, q = {card.sample_rate:.3g}, "
+        f"{card.steps:,} steps, {card.units:,} units, {card.sampling} sampling, by "
+        f"{card.accountant or 'an unnamed accountant'}",
+    }
     if card.epsilon_by:
-        by = ", ".join(f"{name} {'∞' if math.isinf(e) else f'{e:.3g}'}" for name, e in sorted(card.epsilon_by.items()))
-        said.append(f"of the steps that were run: {by}")
+        by = sorted(card.epsilon_by.items())
+        told["spent"] = ", ".join(f"{name} {'∞' if math.isinf(e) else f'{e:.3g}'}" for name, e in by)
     if card.trainings > 1:
-        said.append(f"one of {card.trainings} trainings on the same people, whose ε add up")
+        told["repeats"] = f"one of {card.trainings} trainings on the same people, whose ε add up"
     if card.unit == "example":
         epsilon, delta = user_level(card)
         for_user = f"ε = {epsilon:.3g}, δ = {delta:.2g}" if delta < 1 else "nothing, for δ would exceed 1"
-        said.append(f"for a person with {count(card.cap, 'row')} group privacy leaves {for_user}")
+        told["person"] = f"for a person with {count(card.cap, 'row')} group privacy leaves {for_user}"
     if card.outside:
-        said.append(f"outside of it: {listed(card.outside)}")
-    return "; ".join(said)
+        told["outside"] = listed(card.outside)
+    return told
+
+
+_LEAD = {"hides": "hides ", "spent": "of the steps that were run: ", "outside": "outside of it: "}
+"""What a term begins with, where it stands in a sentence."""
+
+
+def in_a_sentence(told: Mapping[str, str]) -> str:
+    """The same as a note."""
+    return "; ".join(f"{_LEAD.get(name, '')}{words}" for name, words in told.items())
 
 
 def user_level(card: Guarantee) -> tuple[float, float]:
@@ -112,18 +127,19 @@ def _own(context: Context) -> bool:
 
 def _tell(told: Guarantee, card: ReportCard, *, own: bool, place: str | None) -> None:
     whom = "each user" if told.unit == "user" else "each single row, not each user"
-    title, note = f"ε that the training promises to {whom}", terms(told)
+    title, said = f"ε that the training promises to {whom}", terms(told)
+    if not own:
+        name = Path(place or "").name
+        said["whose"] = f"the card lies beside {name!r}, and whether the target has these weights is not known"
     params: dict[str, Param] = {"part": "guarantee", "unit": told.unit}
     flaws = list(told.void)
     if told.delta * told.units >= 1:
         flaws.append(f"δ = {told.delta:.2g} is not below 1 / {told.units:,}, so that a whole unit may be given away")
+    _hold(flaws, said, card, n=told.units, params=params)
     if flaws:
         # Not a number that a limit could pass: what is void promises nothing.
-        card.skip("epsilon_claimed", title, f"the guarantee is void: {listed(flaws)}; the card says: {note}", **params)
+        card.skip("epsilon_claimed", title, f"the guarantee is void: {listed(flaws)}", **params)
         return
-    if not own:
-        name = Path(place or "").name
-        note += f"; the card lies beside {name!r}, and whether the target has these weights is not known"
     card.add(
         "epsilon_claimed",
         title,
@@ -132,5 +148,26 @@ def _tell(told: Guarantee, card: ReportCard, *, own: bool, place: str | None) ->
         unit=told.unit,
         direction="higher_is_worse",
         params=params,
-        note=note,
+        note=in_a_sentence(said),
+        facts=said,
+    )
+
+
+def _hold(
+    flaws: Sequence[str], said: Mapping[str, str], card: ReportCard, *, n: int, params: Mapping[str, Param]
+) -> None:
+    """Whether the card may promise what it does: a promise that does not hold is worse than none."""
+    void = float(bool(flaws))
+    card.add(
+        "guarantee_void",
+        "Whether the training's promise is void",
+        stats.Interval(void, void, void, card.level, "card"),
+        n=n,
+        unit=str(params["unit"]),
+        direction="higher_is_worse",
+        params=params,
+        note=f"the guarantee is void: {listed(flaws)}; the card says: {in_a_sentence(said)}"
+        if flaws
+        else "nothing was found that voids the card; 1 would be void",
+        facts={"flaws": listed(flaws), **said} if flaws else {},
     )

@@ -16,7 +16,7 @@ from scipy.stats import norm
 from audit.guarantee import Guarantee, Members
 from audit.modules.privacy.lower_bound import LowerBound
 from audit.modules.privacy.promise import Promise
-from audit.policy import Rule
+from audit.policy import Rule, load
 
 DELTA = 1e-5
 SIGMA = 2.0
@@ -174,10 +174,12 @@ def test_options_of_the_bound(tmp_path: Path) -> None:
 # The card ----------------------------------------------------------------------------------------------------------
 
 
-def promise(folder: Path, guarantee, **options):
+def promise(folder: Path, guarantee, metric: str = "epsilon_claimed", **options):
     part, run = Promise(**options), run_with(folder, guarantee)
     reason = part.lacking(run)
-    return reason if reason is not None else part.run(run, examples=0).findings[0]
+    if reason is not None:
+        return reason
+    return next(f for f in part.run(run, examples=0).findings if f.metric == metric)
 
 
 def test_the_card_is_told_unit_first(tmp_path: Path) -> None:
@@ -213,6 +215,23 @@ def test_a_void_guarantee_passes_no_limit(tmp_path: Path, fields, said) -> None:
     assert finding.estimate is None
     assert "the guarantee is void" in finding.reason
     assert said in finding.reason
+    # A promise that does not hold is worse than none: the policy stops it, whatever else was measured.
+    broken = promise(tmp_path / "held", card(**fields), "guarantee_void")
+    judged = default_rule("privacy.guarantee_void").judge(broken)
+    assert (judged.estimate, judged.verdict, judged.severity) == (1.0, "fail", "critical")
+    assert said in broken.facts["flaws"]
+    assert broken.facts["hides"].startswith("one user")
+
+
+def test_a_promise_that_nothing_voids_is_not_stopped(tmp_path: Path) -> None:
+    held = promise(tmp_path, card(), "guarantee_void")
+    assert default_rule("privacy.guarantee_void").judge(held).verdict == "pass"
+    assert not held.facts
+
+
+def default_rule(metric: str) -> Rule:
+    (rule,) = [rule for rule in load("default", Path()).rules if rule.metric == metric]
+    return rule
 
 
 def test_no_card_no_noise_and_no_sense(tmp_path: Path) -> None:
