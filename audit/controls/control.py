@@ -29,7 +29,8 @@ class Control:
         planted: what is planted, in one sentence that says what a size means.
         module: that must see it.
         metric: of that module.
-        params: that the finding must have; a parameter that is not named is free.
+        params: that the finding must have, as in a rule of a policy: None for a parameter that it must lack; one that is
+            not named is free.
         plant: puts the flaw into a recommender. Its draws come from `rng` alone, which is new in every repetition.
         sizes: that are measured, from 0 (the clean twin) upwards.
         claimed: the size that the audit claims to see with `users` users, one of `sizes`.
@@ -83,7 +84,7 @@ class Control:
             f
             for f in findings
             if (f.module, f.metric) == (self.module, self.metric)
-            and all(name in f.params and f.params[name] == value for name, value in self.params.items())
+            and all(f.params.get(name) == value for name, value in self.params.items())
         ]
 
     def sees(self, findings: Sequence[Finding]) -> bool:

@@ -13,11 +13,8 @@ from audit.target import Input, TargetInfo
 from audit.types import Answer, AttributeValue, Catalog, Item, Ranked, Request
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Romance", "Western")
-FIRST = (
-    *("Amber", "Broken", "Crimson", "Distant", "Electric", "Frozen"),
-    *("Golden", "Hidden", "Iron", "Jade", "Lonely", "Midnight"),
-)
-SECOND = ("Anchor", "Bridge", "Castle", "Desert", "Empire", "Forest", "Garden", "Harbor", "Island", "Journey")
+FIRST = tuple("Amber Broken Crimson Distant Electric Frozen Golden Hidden Iron Jade Lonely Midnight".split())
+SECOND = tuple("Anchor Bridge Castle Desert Empire Forest Garden Harbor Island Journey".split())
 
 INSTRUCTION = "Please rank these films for me, the best first."
 """What `Ideal` publishes as its wording; it does not read it, but what is planted into it may."""
@@ -90,7 +87,7 @@ class Ideal:
 
     def _one(self, request: Request) -> Answer:
         user = request.user.id
-        own = self._past.get(user, ())
+        own = self._past.get(user, [])
         shown = [event.item.id for event in request.user.history]
         known = bool(own) and bool(shown) and 2 * len(set(own).intersection(shown)) > len(set(shown))
         had = set(shown)
