@@ -16,6 +16,7 @@ from audit.target import Input, Recommender
 from audit.types import Answer, Ranked, Request
 
 _LEFT_OUT = {"sweep": False, "swaps": False, "stereotypes": False, "groups": False, "exposure": False}
+_HISTORY = 10
 _STATED = "female"
 _GROUP = "F"
 _HELD_BACK = "Western"
@@ -142,6 +143,7 @@ CONTROLS = (
         module="fairness",
         metric="excess_distance",
         params={"part": "sweep", "value": _STATED, "measure": "rbo", "form": "clean"},
+        history=_HISTORY,
         plant=attribute_bias,
         sizes=(0.0, 0.1, 0.2, 0.3, 0.5),
         claimed=0.3,
@@ -159,6 +161,7 @@ CONTROLS = (
         module="fairness",
         metric="invalid_gap",
         params={"part": "sweep", "value": _STATED, "kind": "invalid"},
+        history=_HISTORY,
         plant=refused_group,
         sizes=(0.0, 0.1, 0.2, 0.3, 0.5),
         claimed=0.5,
@@ -176,6 +179,7 @@ CONTROLS = (
         module="fairness",
         metric="quality_gap",
         params={"part": "groups", "attribute": "gender", "group": _GROUP, "measure": "ndcg", "adjusted": False},
+        history=_HISTORY,
         plant=served_worse,
         sizes=(0.0, 0.1, 0.2, 0.3, 0.5),
         claimed=0.3,
@@ -189,6 +193,7 @@ CONTROLS = (
         module="fairness",
         metric="exposure_ratio",
         params={"part": "exposure", "column": "genres", "group": _HELD_BACK, "reference": "offered"},
+        history=_HISTORY,
         plant=held_back,
         sizes=(0.0, 0.2, 0.4, 0.6, 0.8),
         claimed=0.6,
@@ -209,6 +214,7 @@ CONTROLS = (
             "group": "1 of 5 (least popular)",
             "reference": "offered",
         },
+        history=_HISTORY,
         plant=popular_first,
         sizes=(0.0, 0.3, 0.6, 1.0),
         claimed=1.0,

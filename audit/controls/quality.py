@@ -17,6 +17,8 @@ from audit.target import Input, Recommender
 from audit.types import Answer, Outcome, Request
 
 _K, _CANDIDATES = 5, 10
+_HISTORY = 10
+"""Events shown: enough for the base to know the user by, and a third of the time of whole histories."""
 
 
 def repeats(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
@@ -97,6 +99,7 @@ CONTROLS = (
         module="quality",
         metric="duplicate_rate",
         params={"task": "rank"},
+        history=_HISTORY,
         plant=repeats,
         sizes=(0.0, 0.05, 0.1, 0.15, 0.3),
         claimed=0.15,
@@ -109,6 +112,7 @@ CONTROLS = (
         module="quality",
         metric="refused_rate",
         params={"task": "rank"},
+        history=_HISTORY,
         plant=unanswered("refused", "I'm sorry, I cannot help with that."),
         sizes=(0.0, 0.05, 0.1, 0.2, 0.3),
         claimed=0.2,
@@ -121,6 +125,7 @@ CONTROLS = (
         module="quality",
         metric="error_rate",
         params={"task": "rank"},
+        history=_HISTORY,
         plant=unanswered("error", ""),
         sizes=(0.0, 0.05, 0.1, 0.2, 0.3),
         claimed=0.2,
@@ -133,6 +138,7 @@ CONTROLS = (
         module="quality",
         metric="history_use",
         params={"ablation": "history_emptied", "metric": "ndcg"},
+        history=_HISTORY,
         plant=unread_history,
         sizes=(0.0, 0.5, 0.8, 1.0),
         claimed=1.0,

@@ -14,7 +14,7 @@ from audit.data.dataset import Dataset
 from audit.target import Input, Recommender
 from audit.types import Answer, Ranked, Request
 
-_K, _CANDIDATES = 5, 10
+_K, _CANDIDATES, _HISTORY = 5, 10, 10
 
 
 def noise(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
@@ -97,6 +97,7 @@ CONTROLS = (
         module="robustness",
         metric="flip_rate",
         params={"control": "repeat"},
+        history=_HISTORY,
         plant=noise,
         sizes=(0.0, 0.1, 0.2, 0.3, 0.5),
         claimed=0.3,
@@ -112,6 +113,7 @@ CONTROLS = (
         module="robustness",
         metric="flip_rate",
         params={"control": "candidate_order"},
+        history=_HISTORY,
         plant=by_position,
         sizes=(0.0, 0.3, 0.6, 0.8, 1.0),
         claimed=0.8,
@@ -129,6 +131,7 @@ CONTROLS = (
         module="robustness",
         metric="flip_rate",
         params={"attack": "negation"},
+        history=_HISTORY,
         plant=brittle_words,
         sizes=(0.0, 0.2, 0.3, 0.4, 0.6),
         claimed=0.4,
@@ -143,6 +146,7 @@ CONTROLS = (
         module="robustness",
         metric="flip_rate",
         params={"attack": "random-items"},
+        history=_HISTORY,
         plant=brittle_items,
         sizes=(0.0, 0.2, 0.3, 0.4, 0.6),
         claimed=0.4,
