@@ -147,7 +147,7 @@ class AuditConfig(_Strict):
     dataset: DatasetConfig
     target: TargetConfig | None = None
     modules: dict[str, dict[str, Any]] | None = None
-    policy: str = "default"
+    policy: str | tuple[str, ...] = "default"
     budget: BudgetConfig = BudgetConfig()
     execution: ExecutionConfig = ExecutionConfig()
     level: float = Field(default=0.95, gt=0.5, lt=1)
@@ -215,7 +215,11 @@ def _validated(data: Mapping[str, Any], where: str) -> AuditConfig:
 def sentence(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """The first mistake of a validation as one sentence."""
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"] if not (isinstance(part, str) and part in {"int", "path", "Path"})]
+    path = [
+        str(part)
+        for part in first["loc"]
+        if not (isinstance(part, str) and (part in {"int", "str", "path", "Path"} or part.startswith("tuple[")))
+    ]
     name = ".".join(path) or "the file"
     value = first.get("input")
     shown = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__

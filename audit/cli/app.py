@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from audit import __version__
-from audit.cli import assets, dashboard, doctor, init, plugins, read, report, run, targets, train
+from audit.cli import assets, dashboard, doctor, init, plugins, policies, read, report, run, targets, train
 from audit.cli.terminal import say
 from audit.errors import RecAuditError
 from audit.text import one_line
@@ -39,6 +39,7 @@ app.command("report")(report.report)
 app.command("diff")(report.diff)
 app.command("gate")(read.gate)
 app.command("plugins")(plugins.plugins)
+app.add_typer(policies.app, name="policies")
 app.add_typer(targets.app, name="targets")
 app.add_typer(assets.app, name="assets")
 app.command("train")(train.train)

@@ -67,7 +67,7 @@ TARGET
 #   quality: {}
 #   robustness: {attacks: [typos, random-items]}
 
-policy: default              # a built-in policy, or the path of your own
+policy: default              # a built-in policy (`recaudit policies`), the path of your own, or a list of them
 
 budget:                      # the run stops before it exceeds one of these, and can be resumed
   queries: 20000

@@ -15,7 +15,6 @@ from audit.cli.terminal import (
     cell,
     console,
     open_store,
-    put,
     put_json,
     say,
     table,
@@ -105,31 +104,33 @@ def show(
 def gate(
     run: RunArgument,
     policy: Annotated[
-        str | None,
-        typer.Option("--policy", metavar="P", help="A built-in policy or a file; default: the policy of the run."),
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            metavar="P",
+            help="A built-in policy or a file; may be given again, and then every one has to be met; "
+            "default: the policy of the run.",
+            show_default=False,
+        ),
     ] = None,
+    form: FormOption = Form.TEXT,
     store: StoreOption = None,
 ) -> None:
     """Hold a run to a policy; exits with 0, 1 (failed) or 4 (open, and the policy asks for certainty)."""
+    from audit.cli.gate import as_json, print_gate
     from audit.cli.run import Stopped
-    from audit.cli.show import WORDS, named
     from audit.policy import load
     from audit.run import Run
 
-    chosen = None if policy is None else load(policy, Path.cwd())
+    chosen = load(policy, Path.cwd()) if policy else None
     opened = open_store(store)
     found = Run(opened.run(run), opened)
     if found.record.status != "finished":
         raise Stopped(f"RUN: {found.id} is {found.record.status}; go on with `recaudit resume {found.id}` first", 3)
     outcome = found.gate(chosen)
-    for module in outcome.missing:
-        put(f"fail: require: {module}: the policy requires this module, and the run did not test it")
-    for finding in outcome.failed:
-        put(f"fail: {finding.severity}: {named(finding)}: {finding.reason}")
-    for finding in outcome.open:
-        put(f"open: {named(finding)}: {finding.reason}")
-    name = (chosen or found.policy).name
-    word = WORDS.get(outcome.verdict, outcome.verdict)
-    certainty = "; the policy asks for certainty" if outcome.exit_code == 4 else ""
-    put(f"{word}: {len(outcome.failed)} failed, {len(outcome.open)} open under the policy {name!r}{certainty}")
+    judged = found.findings if chosen is None else chosen.judge(found.measured)
+    if form is Form.JSON:
+        put_json(as_json(found.id, chosen or found.policy, outcome, judged))
+    else:
+        print_gate(chosen or found.policy, outcome, judged)
     raise typer.Exit(outcome.exit_code)

@@ -8,7 +8,7 @@ from audit.policy.gate import Gate, by_severity, gate
 from audit.policy.load import PolicyFile, known_metrics, load, packs, together
 from audit.policy.policy import Policy
 from audit.policy.rule import MIN_UNITS, Rule, held_back
-from audit.policy.selector import Selector
+from audit.policy.selector import Requirement, Selector
 from audit.policy.waiver import Waiver, today
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Gate",
     "Policy",
     "PolicyFile",
+    "Requirement",
     "Rule",
     "Selector",
     "Waiver",

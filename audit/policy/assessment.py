@@ -92,17 +92,17 @@ def _result(framework: Framework, control: Control, findings: Sequence[Finding])
 
 def _untested(bears: Sequence[Bearing], findings: Sequence[Finding]) -> list[str]:
     """Why what would bear on a control was not tested, each reason once."""
-    tested = {f.module for f in findings}
+    ran = {f.module for f in findings}
     said: dict[str, None] = {}
+    absent: list[str] = []
     for bearing in bears:
         fitting = [f for f in findings if bearing.fits(f)]
         if any(f.verdict != "not_applicable" for f in fitting):
             continue
-        if fitting:
-            for finding in fitting:
-                said[f"{bearing.metric} could not be tested: {finding.reason.rstrip('.')}."] = None
-        elif bearing.module not in tested:
+        if bearing.module not in ran:
             said[f"The module {bearing.module} did not run."] = None
-        else:
-            said[f"This run measured no {bearing}."] = None
-    return list(said)
+        elif not fitting:
+            absent.append(str(bearing))
+        for finding in fitting:
+            said[f"{bearing.metric} could not be tested: {finding.reason.rstrip('.')}."] = None
+    return [*said, *([f"This run measured no {', '.join(absent)}."] if absent else [])]

@@ -8,7 +8,6 @@ from datetime import date
 
 from audit.findings import SEVERITIES, Finding, Verdict, overall
 from audit.policy.policy import Policy
-from audit.policy.selector import Selector
 from audit.policy.waiver import Waiver, today
 
 
@@ -47,7 +46,8 @@ def gate(policy: Policy, findings: Sequence[Finding], on: date | None = None) ->
         on: the day that waivers are held to; default: today.
     """
     day = on or today()
-    missing = tuple(str(need) for need in policy.require if not _tested(need, findings))
+    tested = [f for f in findings if f.verdict != "not_applicable"]
+    missing = tuple(str(need) for need in policy.require if not any(need.fits(f) for f in tested))
     ordered = by_severity(findings)
     failed = tuple(f for f in ordered if f.verdict == "fail")
     unsettled = tuple(f for f in ordered if f.verdict == "inconclusive")
@@ -57,18 +57,9 @@ def gate(policy: Policy, findings: Sequence[Finding], on: date | None = None) ->
     expired = tuple(
         w for w in policy.waivers if w.expired(day) and any(w.fits(f) and policy.stops(f) for f in findings)
     )
-    idle = tuple(
-        w
-        for w in policy.waivers
-        if w not in expired and not any(w.fits(f) and (f.verdict == "waived" or policy.stops(f)) for f in findings)
-    )
+    used = [policy.waiver_for(f) for f in waived]
+    idle = tuple(w for w in policy.waivers if w not in expired and w not in used)
     return Gate(verdict, code, missing, failed, unsettled, waived, expired, idle)
-
-
-def _tested(need: str | Selector, findings: Sequence[Finding]) -> bool:
-    if isinstance(need, Selector):
-        return any(need.fits(f) and f.verdict != "not_applicable" for f in findings)
-    return any(need in {f.module, f.name} and f.verdict != "not_applicable" for f in findings)
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:

@@ -12,12 +12,10 @@ from pydantic import ValidationError, field_validator
 from audit import registry
 from audit.config import read_yaml, sentence
 from audit.errors import ConfigError, nearest
+from audit.policy.framework import Bearing
 from audit.policy.policy import Policy
 from audit.policy.rule import Rule
-from audit.policy.selector import Selector
-
-_NAMED = {"attack": "attacks", "defense": "defenses"}
-"""Params whose values are names of the registry."""
+from audit.policy.selector import Requirement, Selector
 
 
 class PolicyFile(Policy):
@@ -67,9 +65,10 @@ def together(policies: Sequence[Policy]) -> Policy:
     """Several policies as one: every requirement, waiver and framework of each, and of their verdicts the worst."""
     if len(policies) == 1:
         return policies[0]
-    layers: dict[tuple[Rule, ...], str] = {}
+    layers: list[tuple[str, tuple[Rule, ...]]] = []
     for policy in policies:  # two packs with the same rules, such as two frameworks on the default's, judge once
-        layers.setdefault(policy.rules, policy.name)
+        if policy.rules not in [rules for _, rules in layers]:
+            layers.append((policy.name, policy.rules))
     return Policy(
         name=" + ".join(dict.fromkeys(p.name for p in policies)),
         description=" ".join(dict.fromkeys(p.description for p in policies if p.description)),
@@ -77,7 +76,7 @@ def together(policies: Sequence[Policy]) -> Policy:
         require=_each_once([need for p in policies for need in p.require]),
         rules=tuple(
             rule.model_copy(update={"pack": pack if len(layers) > 1 else ""})
-            for rules, pack in layers.items()
+            for pack, rules in layers
             for rule in rules
         ),
         waivers=_each_once([w for p in policies for w in p.waivers]),
@@ -161,23 +160,24 @@ def _check(policy: PolicyFile, file: str) -> None:
     """
     known = known_metrics()
     modules = registry.available("modules")
+    attacks = registry.available("attacks")
+    whole = {f"{module}.*" for module in modules}
     for place, selector in _selectors(policy):
-        if selector.metric not in known and not (".bears." in place and selector.metric in {f"{m}.*" for m in modules}):
+        named = isinstance(selector, Requirement) or (isinstance(selector, Bearing) and selector.metric in whole)
+        if selector.metric not in known and not named:
             raise ConfigError(
                 f"{file}: {place}.metric: {selector.metric!r} is unknown; {nearest(selector.metric, known)}"
             )
-        for param, group in _NAMED.items():
-            value = selector.where.get(param)
-            names = registry.available(group)
-            # Defenses may be stacked: `unicode+lowercase`.
-            if isinstance(value, str) and param == "attack" and value not in names:
-                raise ConfigError(f"{file}: {place}.where.{param}: {value!r} is no {param}; {nearest(value, names)}")
+        # The one param whose values are known before a run. (Defenses may be stacked, and so have names of their own.)
+        attack = selector.where.get("attack")
+        if isinstance(attack, str) and attack not in attacks:
+            raise ConfigError(f"{file}: {place}.where.attack: {attack!r} is not an attack; {nearest(attack, attacks)}")
     for need in policy.require:
-        if isinstance(need, str) and need not in modules and need not in known:
-            kind = "a metric" if "." in need else "a module"
-            raise ConfigError(
-                f"{file}: require: {need!r} is not {kind}; {nearest(need, known if '.' in need else modules)}"
-            )
+        if need.metric not in known and (need.metric not in modules or need.where):
+            kind, names = ("a metric", known) if "." in need.metric else ("a module", modules)
+            if need.metric in modules:
+                kind, names = "a metric, and `where:` narrows a metric", known
+            raise ConfigError(f"{file}: require: {need.metric!r} is not {kind}; {nearest(need.metric, names)}")
 
 
 def _selectors(policy: PolicyFile) -> Iterator[tuple[str, Selector]]:
@@ -187,8 +187,7 @@ def _selectors(policy: PolicyFile) -> Iterator[tuple[str, Selector]]:
     for i, waiver in enumerate(policy.waivers):
         yield f"waivers.{i}", waiver
     for i, need in enumerate(policy.require):
-        if isinstance(need, Selector):
-            yield f"require.{i}", need
+        yield f"require.{i}", need
     for i, framework in enumerate(policy.frameworks):
         for j, control in enumerate(framework.controls):
             for k, bearing in enumerate(control.bears):

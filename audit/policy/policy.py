@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from audit.findings import VERDICTS, Finding
 from audit.policy.framework import Framework
 from audit.policy.rule import Rule
-from audit.policy.selector import Selector
+from audit.policy.selector import Requirement
 from audit.policy.waiver import Waiver, today
 
 
@@ -33,7 +33,7 @@ class Policy(BaseModel):
     name: str
     description: str = ""
     certainty: bool = False
-    require: tuple[str | Selector, ...] = ()
+    require: tuple[Requirement, ...] = ()
     rules: tuple[Rule, ...] = Field(min_length=1)
     waivers: tuple[Waiver, ...] = ()
     frameworks: tuple[Framework, ...] = ()
@@ -78,14 +78,15 @@ class Policy(BaseModel):
         """Whether a finding, judged and not waived, stops the gate."""
         return finding.verdict == "fail" or (finding.verdict == "inconclusive" and self.certainty)
 
+    def waiver_for(self, finding: Finding) -> Waiver | None:
+        """The waiver that speaks about a finding; of several the one that holds longest."""
+        return max((w for w in self.waivers if w.fits(finding)), key=lambda w: w.expires, default=None)
+
     def _waived(self, finding: Finding, on: date) -> Finding:
         if not self.stops(finding):
             return finding
-        waivers = [w for w in self.waivers if w.fits(finding)]
-        if not waivers:
-            return finding
-        # One that holds speaks before one that has ended.
-        return max(waivers, key=lambda w: w.expires).apply(finding, on)
+        waiver = self.waiver_for(finding)
+        return finding if waiver is None else waiver.apply(finding, on)
 
 
 def _weight(finding: Finding) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from audit.findings import Finding, Param
 
@@ -28,3 +30,19 @@ class Selector(BaseModel):
         """`robustness.flip_rate (attack=typos)`."""
         params = ", ".join(f"{name}={'null' if value is None else value}" for name, value in self.where.items())
         return f"{self.metric} ({params})" if params else self.metric
+
+
+class Requirement(Selector):
+    """What must have been tested: a module (`fairness`), or a check (`robustness.flip_rate`, narrowed by `where:`).
+
+    In a file the bare name is enough.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, data: Any) -> Any:  # noqa: ANN401 - pydantic hands over raw data
+        return {"metric": data} if isinstance(data, str) else data
+
+    def fits(self, finding: Finding) -> bool:
+        """Whether that finding is of the module, or of the check."""
+        return finding.module == self.metric or super().fits(finding)
