@@ -380,6 +380,31 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class Likelihood:
+    """How likely a target holds each token of a text that was given to it.
+
+    Attributes:
+        logprobs: log-probability of each token, in nats.
+        means: mean log-probability of a token drawn from the target at that place; empty where nobody asked.
+        stds: standard deviation of the same; empty where nobody asked.
+    """
+
+    logprobs: tuple[float, ...]
+    means: tuple[float, ...] = ()
+    stds: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """JSON-compatible form; what nobody asked for is left out."""
+        named = {"logprobs": self.logprobs, "means": self.means, "stds": self.stds}
+        return {name: list(values) for name, values in named.items() if values or name == "logprobs"}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Likelihood:
+        """Inverse of `to_dict`."""
+        return cls(*(tuple(data.get(name, ())) for name in ("logprobs", "means", "stds")))
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a target replied to one Request.
 
@@ -390,6 +415,7 @@ class Answer:
         detail: for any outcome but `ok`, what happened, in one sentence.
         usage: tokens and seconds.
         tool_calls: what an agent did, in order.
+        likelihood: of a text that was given, where the question was how likely it is (`audit.gateway.Ask.text`).
     """
 
     ranked: tuple[Ranked, ...] = ()
@@ -398,6 +424,7 @@ class Answer:
     detail: str = ""
     usage: Usage = Usage()
     tool_calls: tuple[ToolCall, ...] = ()
+    likelihood: Likelihood | None = None
 
     @property
     def ids(self) -> tuple[str | None, ...]:
@@ -420,6 +447,8 @@ class Answer:
             data["usage"] = self.usage.to_dict()
         if self.tool_calls:
             data["tool_calls"] = [c.to_dict() for c in self.tool_calls]
+        if self.likelihood is not None:
+            data["likelihood"] = self.likelihood.to_dict()
         return data
 
     @classmethod
@@ -432,6 +461,7 @@ class Answer:
             detail=data.get("detail", ""),
             usage=Usage.from_dict(data.get("usage", {})),
             tool_calls=tuple(ToolCall.from_dict(c) for c in data.get("tool_calls", ())),
+            likelihood=Likelihood.from_dict(data["likelihood"]) if data.get("likelihood") else None,
         )
 
 

@@ -10,6 +10,7 @@ gives the same findings.
 """
 
 from audit.gateway.door import Gateway
+from audit.gateway.likelihoods import likelihoods
 from audit.gateway.records import Ask, Budget, Estimate, Price, Progress, Retry
 
-__all__ = ["Ask", "Budget", "Estimate", "Gateway", "Price", "Progress", "Retry"]
+__all__ = ["Ask", "Budget", "Estimate", "Gateway", "Price", "Progress", "Retry", "likelihoods"]

@@ -10,6 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from audit.errors import RecAuditError, TargetError, TargetUnavailable
 from audit.gateway.concurrency import Adaptive
+from audit.gateway.likelihoods import likelihoods
 from audit.gateway.records import Ask, Retry
 from audit.target import Randomised, Recommender
 from audit.targets.wrap import check_answers, failed
@@ -35,6 +36,8 @@ class Caller:
         """Ask; where foreign code raises, find the request it fails on, so that only that one is lost."""
         requests = [a.request for a in asks]
         try:
+            if any(a.text is not None for a in asks):
+                return self._mixed(asks)
             if isinstance(self.target, Randomised):
                 return self.target.recommend_draws(requests, [a.repeat for a in asks])
             return self.target.recommend(requests)
@@ -45,8 +48,25 @@ class Caller:
                 return [failed(error)]
             found: list[Answer] = []
             for half in (asks[: len(asks) // 2], asks[len(asks) // 2 :]):
-                found += check_answers([a.request for a in half], self._recommend(half))
+                found += self._checked(half, self._recommend(half))
             return found
+
+    def _mixed(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Answers and likelihoods of one batch."""
+        texts = [i for i, ask in enumerate(asks) if ask.text is not None]
+        plain = [i for i, ask in enumerate(asks) if ask.text is None]
+        found = dict(zip(texts, likelihoods(self.target, [asks[i] for i in texts], name=self.name), strict=True))
+        if plain:
+            rest = [asks[i] for i in plain]
+            answers = check_answers([a.request for a in rest], self._recommend(rest), name=self.name)
+            found.update(zip(plain, answers, strict=True))
+        return [found[i] for i in range(len(asks))]
+
+    def _checked(self, asks: Sequence[Ask], answers: object) -> list[Answer]:
+        """As `check_answers`; a likelihood was made here and is well formed."""
+        if isinstance(answers, list) and any(a.text is not None for a in asks):
+            return answers
+        return check_answers([a.request for a in asks], answers, name=self.name)
 
     def call(self, asks: Sequence[Ask], limiter: Adaptive) -> list[Answer]:
         """Ask the target once, with retries; a batch that fails for good becomes counted errors."""
@@ -72,7 +92,7 @@ class Caller:
         )
         started = time.perf_counter()
         try:
-            answers = check_answers(requests, retrying(self._recommend, asks), name=self.name)
+            answers = self._checked(asks, retrying(self._recommend, asks))
         except TargetUnavailable as error:
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self.retry.give_up_after:

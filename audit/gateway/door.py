@@ -114,13 +114,13 @@ class Gateway:
 
     def key(self, ask: Ask) -> str:
         """Content address of an answer: target, request, and which repeat it is."""
-        return hashlib.sha256(f"{self._scope}/{ask.request.digest}/{ask.repeat}".encode()).hexdigest()
+        return hashlib.sha256(f"{self._scope}/{ask.digest}/{ask.repeat}".encode()).hexdigest()
 
     def estimate(self, asks: Iterable[Ask]) -> Estimate:
         """What it would cost to answer these questions, given what is stored."""
         distinct = {self.key(a): a for a in asks}
         stored = self.store.answers(list(distinct), run=self.run)
-        missing = [a.request for key, a in distinct.items() if key not in stored]
+        missing = [a for key, a in distinct.items() if key not in stored]
         counted = isinstance(self.target, CountsTokens)
         return Estimate(len(missing), len(stored), self._prompt_tokens(missing), counted)
 
@@ -135,7 +135,8 @@ class Gateway:
             lean: store the answers without their requests, which then no evidence can show.
 
         Returns:
-            One Answer per Ask. A question that failed for good is an Answer with outcome `error`.
+            One Answer per Ask. A question that failed for good is an Answer with outcome `error`. To a question about a
+            text it is the text's `likelihood`; neither request nor text is then stored, and no evidence can show them.
 
         Raises:
             BudgetExhausted: the next batch would exceed the budget; what was answered is stored.
@@ -158,7 +159,7 @@ class Gateway:
                 self.store.put_answers(
                     self.run,
                     [
-                        (k, distinct[k].request, self.stored_repeat(distinct[k].repeat), a)
+                        (k, _kept(distinct[k]), self.stored_repeat(distinct[k].repeat), a)
                         for k, a in zip(batch, answers, strict=True)
                     ],
                     bodies=not lean,
@@ -237,10 +238,12 @@ class Gateway:
         if self.progress is not None:
             self.progress(progress)
 
-    def _prompt_tokens(self, requests: Sequence[Request]) -> int:
+    def _prompt_tokens(self, asks: Sequence[Ask]) -> int:
+        """Of all prompts, and of the texts that are given, by the rule of four characters a token."""
+        texts = sum(len(a.text) // 4 + 1 for a in asks if a.text is not None)
         if isinstance(self.target, CountsTokens):
-            return int(sum(self.target.count_tokens(requests)))
-        return sum(_rough_tokens(r) for r in requests)
+            return texts + int(sum(self.target.count_tokens([a.request for a in asks])))
+        return texts + sum(_rough_tokens(a.request) for a in asks)
 
     def _answered(
         self, batches: Sequence[list[str]], distinct: dict[str, Ask]
@@ -257,8 +260,8 @@ class Gateway:
                     if batch is None:
                         break
                     asks = [distinct[k] for k in batch]
-                    in_flight = [distinct[k].request for other in flying.values() for k in other]
-                    would_ask = [*in_flight, *(a.request for a in asks)]
+                    in_flight = [distinct[k] for other in flying.values() for k in other]
+                    would_ask = [*in_flight, *asks]
                     try:
                         tokens = self._prompt_tokens(would_ask) if self._ledger.needs_tokens else 0
                         self._ledger.check(len(would_ask), tokens)
@@ -304,6 +307,11 @@ class _Door:
     def recommend_draws(self, requests: Sequence[Request], draws: Sequence[int]) -> Sequence[Answer]:
         asks = [Ask(r, draw) for r, draw in zip(requests, draws, strict=True)]
         return self._gateway.ask(asks, label=self._label, lean=True)
+
+
+def _kept(ask: Ask) -> Request | str:
+    """What the store is given of a question: of one about a text its digest alone, for the text may be a secret."""
+    return ask.request if ask.text is None else ask.digest
 
 
 def _chunks(keys: Sequence[str], size: int) -> list[Sequence[str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from audit.store import RunUsage
-from audit.types import Request
+from audit.types import Request, canonical_json
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,31 @@ class Ask:
 
     Repeats are true repeats: repeat 1 of a request is asked again, never answered from repeat 0. For a target that
     draws at random the repeat is the draw.
+
+    Attributes:
+        request: what the target is told.
+        repeat: see above.
+        text: asks how likely this text is behind the request's prompt, instead of asking for an answer. The target must
+            be `audit.target.GivesLogprobs`; the `Answer` has a `likelihood` and nothing else.
+        moments: with `text`, asks how sharp the target was at each token as well (`audit.target.GivesTokenMoments`).
     """
 
     request: Request
     repeat: int = 0
+    text: str | None = None
+    moments: bool = False
+
+    def __post_init__(self) -> None:
+        if self.moments and self.text is None:
+            raise ValueError("moments: they are of a text; give one")
+
+    @property
+    def digest(self) -> str:
+        """Content address of the question. That of a text is no request's: no evidence opens it as an answer."""
+        if self.text is None:
+            return self.request.digest
+        told = canonical_json([self.request.digest, self.text, self.moments])
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def epsilon_bars(proven: Sequence[Proven], claimed: float | None) -> Markup:
     return svg("curves bars", height, f"ε proven. {'; '.join(said)}", parts, width=_WIDTH)
 
 
-_SIDE, _GAP, _COLUMNS = 176.0, 40.0, 3
+_SIDE, _GAP, _COLUMNS = 176.0, 56.0, 3
 _TOP, _FOOT = 22.0, 34.0
 _MARKED = (0.01, 0.001)
 """False positive rates at which attacks are compared (Carlini et al., S&P 2022)."""
@@ -99,11 +99,10 @@ def _panel(one: Traced, left: float, top: float, low: float, *, named: bool) -> 
     yield f'<text class="on" x="{left:g}" y="{top - 8:g}">{title}</text>'
     for n in range(round(decades) + 1):
         share = 10.0**-n
-        at, across, word = x(share), y(share), percent(share)
+        at, across, word = x(share), y(share), f"{100 * share:g}%"
         yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top:g}" y2="{top + _SIDE:g}"/>'
         yield f'<line class="grid" x1="{left:g}" x2="{left + _SIDE:g}" y1="{across:.1f}" y2="{across:.1f}"/>'
-        anchor = "end" if n == 0 else "start" if share <= low * 1.01 else "middle"
-        yield f'<text x="{at:.1f}" y="{top + _SIDE + 14:g}" text-anchor="{anchor}">{word}</text>'
+        yield f'<text x="{at:.1f}" y="{top + _SIDE + 14:g}" text-anchor="middle">{word}</text>'
         yield f'<text x="{left - 5:g}" y="{across + 4:.1f}" text-anchor="end">{word}</text>'
     yield f'<text x="{left + _SIDE / 2:g}" y="{top + _SIDE + 27:g}" text-anchor="middle">others accused</text>'
     if named:
@@ -122,7 +121,7 @@ def _panel(one: Traced, left: float, top: float, low: float, *, named: bool) -> 
         at, height = x(fpr), y(found)
         # Beside the point, on the side where there is room.
         below = height < top + 24
-        yield f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="{top:g}" y2="{top + _SIDE:g}"/>'
+        yield f'<line class="marked" x1="{at:.1f}" x2="{at:.1f}" y1="{top:g}" y2="{top + _SIDE:g}"/>'
         yield f'<g class="v-measured"><circle class="dot" cx="{at:.1f}" cy="{height:.1f}" r="3"/></g>'
         yield f'<text class="on" x="{at + 6:.1f}" y="{height + (16 if below else -7):.1f}">{percent(found)}</text>'
 

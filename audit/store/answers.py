@@ -36,22 +36,28 @@ class Answers(Database):
                 found[key] = Answer.from_dict(json.loads(body))
         return found
 
-    def put_answers(self, run: str, rows: Sequence[tuple[str, Request, int, Answer]], *, bodies: bool = True) -> None:
+    def put_answers(
+        self, run: str, rows: Sequence[tuple[str, Request | str, int, Answer]], *, bodies: bool = True
+    ) -> None:
         """Store a batch of answers that this run paid for, in one transaction.
 
         Args:
             run: id of the run.
-            rows: (key, request, repeat, answer) each.
+            rows: (key, request, repeat, answer) each; of a question whose request is not to be kept its digest.
             bodies: whether the requests themselves are kept, for a person to open; an attack's search asks thousands
                 that nobody will.
         """
         if not rows:
             return
-        requests = [{"digest": r.digest, "body": canonical_json(r.to_dict())} for _, r, _, _ in rows if bodies]
+        requests = [
+            {"digest": r.digest, "body": canonical_json(r.to_dict())}
+            for _, r, _, _ in rows
+            if bodies and not isinstance(r, str)
+        ]
         answers = [
             {
                 "key": key,
-                "request": request.digest,
+                "request": request if isinstance(request, str) else request.digest,
                 "repeat": repeat,
                 "outcome": answer.outcome,
                 "body": canonical_json(answer.to_dict()),

@@ -139,7 +139,7 @@ def test_curves_of_attacks_show_what_is_found_at_few_accused(make_run: MakeRun) 
     drawn = str(roc_panels(curves))
     # 40 people cannot show what happens at 1 % of them.
     assert "loss: AUC 0.530, 20% at 1%, 5% at 0.1%; Min-k%, least likely words: AUC 0.520" in drawn
-    assert drawn.count('class="limit"') == 2
+    assert drawn.count('class="marked"') == 2
     assert Finding.from_dict(findings[0].to_dict()) == findings[0]
     assert "How many are found for sure?" in render([make_run(findings)], "html")
     assert "How many are found for sure?" not in render([make_run(areas, name="bare")], "html")

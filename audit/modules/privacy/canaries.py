@@ -53,7 +53,7 @@ class Canaries:
         return None
 
     def plan(self, context: Context) -> list[Ask]:
-        """One question per canary, planted or not; none where log-probabilities are read."""
+        """The questions about each canary, planted or not."""
         read = reading(context, self.members)
         return [] if isinstance(read, str) else asks(context, read, self.sample)
 

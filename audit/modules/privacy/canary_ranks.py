@@ -23,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 Signal = Literal["ranks", "scores", "logprobs"]
 """Places in a list, scores of yes/no targets, or log-probabilities of the secret as text."""
 SIGNALS = get_args(Signal)
-_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,11 @@ def _signal(context: Context, canaries: Canaries) -> Signal | str:
 
 
 def asks(context: Context, read: Reading, sample: int) -> list[Ask]:
-    """The question about each canary; none where log-probabilities are read, which the gateway does not answer."""
+    """The questions about each canary: one, or where it is read as text one per secret."""
+    asked = _questions(context, read, sample)
     if read.signal == "logprobs":
-        return []
-    return [Ask(request) for request, _ in _questions(context, read, sample)]
+        return [ask for one in asked for ask in _texts(context, *one)]
+    return [Ask(request) for request, _ in asked]
 
 
 def places(context: Context, read: Reading, sample: int) -> list[Placed]:
@@ -129,7 +129,8 @@ def places(context: Context, read: Reading, sample: int) -> list[Placed]:
     canaries = read.canaries
     asked = _questions(context, read, sample)
     if read.signal == "logprobs":
-        rows = [_by_text(context, request, candidates) for request, candidates in asked]
+        told = iter(context.gateway.ask(asks(context, read, sample), label="privacy: canaries", lean=True))
+        rows = [_by_text([next(told) for _ in candidates]) for _, candidates in asked]
     else:
         requests = [request for request, _ in asked]
         # Stored without their requests: these hold the secrets.
@@ -198,13 +199,14 @@ def _by_place(candidates: Sequence[str], answer: Answer) -> Floats | None:
     return np.array([-float(order.get(item, len(candidates))) for item in candidates])
 
 
-def _by_text(context: Context, request: Request, candidates: Sequence[str]) -> Floats | None:
-    """Log-probability of each candidate as text behind the request's prompt, in nats."""
-    target = cast(GivesLogprobs, context.gateway.target)
+def _texts(context: Context, request: Request, candidates: Sequence[str]) -> list[Ask]:
+    """How likely each candidate is as text behind the request's prompt."""
     titles = [context.dataset.catalog[c].title if request.user.history else c for c in candidates]
-    found: list[float] = []
-    for start in range(0, len(titles), _BATCH):
-        part = [f" {title}" for title in titles[start : start + _BATCH]]
-        found += [float(np.sum(tokens)) for tokens in target.logprobs([request] * len(part), part)]
-    values = np.array(found)
-    return values if bool(np.isfinite(values).all()) else None
+    return [Ask(request, text=f" {title}") for title in titles]
+
+
+def _by_text(answers: Sequence[Answer]) -> Floats | None:
+    """Log-probability of each candidate, in nats; None where one of them has none."""
+    told = [answer.likelihood for answer in answers]
+    found = [float(np.sum(one.logprobs)) for one in told if one is not None]
+    return np.array(found) if len(found) == len(told) else None

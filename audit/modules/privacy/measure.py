@@ -19,8 +19,8 @@ from audit.modules.privacy import shadows as models
 from audit.modules.privacy.blind import by_words
 from audit.modules.privacy.known import Split, check_members, masked, split_of, unknown
 from audit.modules.privacy.rows import Peers, Question, Shape, draw_questions
-from audit.modules.privacy.signals import KINDS, Kind, Source, continuations, kind_of, moments, read
-from audit.target import Adapted, Recommender, TokenMoments
+from audit.modules.privacy.signals import KINDS, Kind, Source, asks, continuations, kind_of, read, read_sharply
+from audit.target import Adapted, Recommender
 from audit.types import canonical_json
 
 Floats = npt.NDArray[np.float64]
@@ -43,7 +43,6 @@ class Table:
             None where there were too few users to fit one.
         signal: what they were read from.
         lost: rows that the target gave nothing readable for.
-        beside: questions that went to the target's log-probabilities, beside the gateway, which counts answers.
         notes: in sentences.
     """
 
@@ -54,7 +53,6 @@ class Table:
     words: tuple[float, float, float, int] | None
     signal: str
     lost: int = 0
-    beside: int = 0
     notes: tuple[str, ...] = ()
 
     def by_user(self, values: Floats) -> dict[str, tuple[float, float]]:
@@ -143,12 +141,13 @@ class Asking:
         return None
 
     def plan(self, context: Context) -> list[Ask]:
-        """Every row, and its neighbours; log-probabilities are no answers, so they are not in it."""
-        if kind_of(context, self.signal) == "logprobs":
+        """Every row, and its neighbours."""
+        kind = kind_of(context, self.signal)
+        if kind is None:
             return []
-        questions = self._questions(context)
-        near = self._neighbours(context, questions)
-        return [Ask(q.request) for group in (questions, *near) for q in group]
+        source, questions = Source.audited(context, ""), self._questions(context)
+        near = [ask for group in self._neighbours(context, questions) for ask in asks(source, kind, group)]
+        return [*asks(source, kind, questions, sharp=True), *near]
 
     def table(self, context: Context) -> Table:
         """The scores; kept for the run, so that they are computed once."""
@@ -199,13 +198,12 @@ def _measured(asking: Asking, context: Context, questions: Sequence[Question]) -
     if kind is None:
         raise ConfigError("modules.privacy.membership: the target gives nothing about a row")
     source = Source.audited(context, "Rows of members and others")
-    own = read(source, kind, questions)
+    own, sharp = read_sharply(source, kind, questions)
     near = [read(source, kind, group) for group in asking._neighbours(context, questions)]
-    sharp = moments(source, questions) if kind == "logprobs" else None
-    beside = len(questions) * (1 + len(near) + (sharp is not None)) if kind == "logprobs" else 0
     texts = continuations(source.target, questions) if kind == "logprobs" else None
     base = asking._base(context)
-    bare = read(Source.beside(base), kind, questions) if base is not None else None
+    # In the same way as the target: two ways of reading one model differ in their last digits, and would be a score.
+    bare = read_sharply(Source.beside(base), kind, questions)[0] if base is not None else None
     # One model at a time: each may fill the memory.
     del base
     twins = asking._shadows(context)
@@ -226,7 +224,8 @@ def _measured(asking: Asking, context: Context, questions: Sequence[Question]) -
             if texts is not None:
                 row["zlib"] = scores.zlib(tokens, texts[i])
             if sharp is not None:
-                row["min_k_pp"] = _sharp(sharp[i])
+                one = sharp[i]
+                row["min_k_pp"] = None if one is None else scores.min_k_pp(one)
             if odds is not None:
                 row["lira"] = odds[i][n]
             blind = {"base": None if reference is None else scores.loss(reference)}
@@ -239,7 +238,6 @@ def _measured(asking: Asking, context: Context, questions: Sequence[Question]) -
         "words": area,
         "signal": kind,
         "lost": lost,
-        "beside": beside,
         "notes": _notes(asking, context),
     }
 
@@ -253,10 +251,6 @@ def _row(kind: Kind, tokens: Floats, near: list[Floats], base: Floats | None) ->
     if base is not None:
         row["reference"] = scores.reference(tokens, base)
     return row
-
-
-def _sharp(one: TokenMoments) -> float | None:
-    return scores.min_k_pp(one) if len(one.logprobs) else None
 
 
 def _notes(asking: Asking, context: Context) -> list[str]:
@@ -281,6 +275,5 @@ def _from_json(kept: Mapping[str, Any]) -> Table:
         words=None if kept["words"] is None else tuple(kept["words"]),
         signal=kept["signal"],
         lost=kept["lost"],
-        beside=kept["beside"],
         notes=tuple(kept["notes"]),
     )

@@ -252,8 +252,6 @@ class _Judge:
         said = [counts, *self.table.notes]
         if self.table.lost:
             said.append(f"{self.table.lost:,} rows got no readable answer and are left out")
-        if self.table.beside:
-            said.append(f"{self.table.beside:,} times log-probabilities were read, which the query count does not hold")
         return "; ".join(said)
 
     def _rng(self, *names: str) -> np.random.Generator:

@@ -14,11 +14,11 @@ from typing import Literal, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from audit.gateway import Ask
+from audit.gateway import Ask, likelihoods
 from audit.modules.base import Context
 from audit.modules.privacy.rows import Question
 from audit.target import GivesLogprobs, GivesTokenMoments, Insight, Recommender, Renders, TokenMoments
-from audit.types import Answer, Request
+from audit.types import Answer
 
 Floats = npt.NDArray[np.float64]
 Kind = Literal["logprobs", "scores", "ranks"]
@@ -39,18 +39,24 @@ class Source:
     """
 
     target: Recommender
-    ask: Callable[[Sequence[Request]], Sequence[Answer]]
+    ask: Callable[[Sequence[Ask]], Sequence[Answer]]
 
     @classmethod
     def audited(cls, context: Context, label: str) -> Source:
         """The target under audit, through the gateway; what members were asked about is stored without their rows."""
         gateway = context.gateway
-        return cls(gateway.target, lambda requests: gateway.ask([Ask(r) for r in requests], label=label, lean=True))
+        return cls(gateway.target, lambda asks: gateway.ask(asks, label=label, lean=True))
 
     @classmethod
     def beside(cls, target: Recommender) -> Source:
         """Another model, such as the base: it is not the target, and not charged to the run's budget."""
-        return cls(target, lambda requests: [a for part in _parts(requests) for a in target.recommend(part)])
+
+        def ask(asks: Sequence[Ask]) -> list[Answer]:
+            if asks and asks[0].text is not None:
+                return [a for part in _parts(asks) for a in likelihoods(target, part)]
+            return [a for part in _parts(asks) for a in target.recommend([one.request for one in part])]
+
+        return cls(target, ask)
 
 
 def kind_of(context: Context, wanted: str) -> Kind | None:
@@ -70,31 +76,48 @@ def kind_of(context: Context, wanted: str) -> Kind | None:
     return cast(Kind, wanted) if able[cast(Kind, wanted)] else None
 
 
+def asks(source: Source, kind: Kind, questions: Sequence[Question], *, sharp: bool = False) -> list[Ask]:
+    """What is asked about each question: an answer, or how likely the title of its item is.
+
+    Args:
+        source: what is asked.
+        kind: of signal.
+        questions: the rows.
+        sharp: whether it is also asked how sharp the target was at each token of a title, if it says.
+    """
+    if kind != "logprobs":
+        return [Ask(question.request) for question in questions]
+    moments = sharp and isinstance(source.target, GivesTokenMoments)
+    texts = continuations(source.target, questions)
+    return [Ask(q.request, text=text, moments=moments) for q, text in zip(questions, texts, strict=True)]
+
+
 def read(source: Source, kind: Kind, questions: Sequence[Question]) -> list[list[Floats | None]]:
     """Log-likelihoods (tokens,) of each item of each question; None where the answer could not be read."""
+    answers = source.ask(asks(source, kind, questions))
     if kind == "logprobs":
-        target = cast(GivesLogprobs, source.target)
-        found = [
-            tokens
-            for part in _parts(questions)
-            for tokens in target.logprobs([q.request for q in part], continuations(source.target, part))
-        ]
-        return [[_finite(np.asarray(tokens, dtype=np.float64))] for tokens in found]
-    answers = source.ask([q.request for q in questions])
+        return [[_tokens(answer)] for answer in answers]
     by = _by_label if kind == "scores" else _by_place
     return [by(question, answer) for question, answer in zip(questions, answers, strict=True)]
 
 
-def moments(source: Source, questions: Sequence[Question]) -> list[TokenMoments] | None:
-    """How sharp the target was at each token; None for targets that do not say."""
-    target = source.target
-    if not isinstance(target, GivesTokenMoments):
-        return None
-    return [
-        one
-        for part in _parts(questions)
-        for one in target.token_moments([q.request for q in part], continuations(target, part))
-    ]
+def read_sharply(
+    source: Source, kind: Kind, questions: Sequence[Question]
+) -> tuple[list[list[Floats | None]], list[TokenMoments | None] | None]:
+    """As `read`, and from the same questions how sharp the target was at each token; None for those that do not say."""
+    if kind != "logprobs" or not isinstance(source.target, GivesTokenMoments):
+        return read(source, kind, questions), None
+    answers = source.ask(asks(source, kind, questions, sharp=True))
+    return [[_tokens(answer)] for answer in answers], [_moments(answer) for answer in answers]
+
+
+def _tokens(answer: Answer) -> Floats | None:
+    return None if answer.likelihood is None else np.array(answer.likelihood.logprobs)
+
+
+def _moments(answer: Answer) -> TokenMoments | None:
+    told = answer.likelihood
+    return None if told is None else TokenMoments(*map(np.array, (told.logprobs, told.means, told.stds)))
 
 
 def continuations(target: Recommender, questions: Sequence[Question]) -> list[str]:
@@ -134,10 +157,6 @@ def _by_place(question: Question, answer: Answer) -> list[Floats | None]:
     # An item that a list leaves out stands behind all that it holds.
     place = ids.index(item.id) + 1 if item.id in ids else len(question.request.candidates)
     return [np.array([-math.log(place)])]
-
-
-def _finite(tokens: Floats) -> Floats | None:
-    return tokens if len(tokens) and bool(np.isfinite(tokens).all()) else None
 
 
 def _parts(values: Sequence[_T]) -> list[Sequence[_T]]:

@@ -197,7 +197,7 @@ def _seen(target: Recommender, kind: Kind, questions: Sequence[Question], split:
         sides[0 if member else 1][user] = float(np.mean(values))
     gone = frozenset(split.inside)
     rest = [case for case in context.cases if case.unit not in gone and case.relevant and case.request.task == "rank"]
-    answers = source.ask([case.request for case in rest])
+    answers = source.ask([Ask(case.request) for case in rest])
     gains = [
         metrics.ndcg(answer.ids, case.relevant, case.request.k) if answer.outcome == "ok" else 0.0
         for case, answer in zip(rest, answers, strict=True)

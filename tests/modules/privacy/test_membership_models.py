@@ -87,8 +87,12 @@ def test_an_adapter_learnt_by_heart_and_one_that_never_was(trained, tmp_path: Pa
     data, folders = trained
     run = a_context(target(folders[name]), tmp_path, dataset=data)
     assert PART.lacking(run) is None
-    assert PART.plan(run) == []
+    planned = PART.plan(run)
+    assert all(ask.text for ask in planned)
     output = PART.run(run, examples=1)
+    # All that was asked was planned, once; none of it can be opened, for it holds who was trained on.
+    assert run.gateway.usage().queries == len({run.gateway.key(ask) for ask in planned})
+    assert not run.gateway.store.requests([ask.request.digest for ask in planned])
     areas = {f.params["score"]: f for f in output.findings if f.metric == "mia_auc"}
     blind = {f.params["score"]: f for f in output.findings if f.metric == "blind_auc"}
     assert set(areas) == {"loss", "min_k", "min_k_pp", "zlib", "neighbourhood", "reference"}
