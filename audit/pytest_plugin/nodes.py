@@ -107,12 +107,6 @@ class AuditFile(pytest.File):
         for module, items in grouped.items():
             yield Module.from_parent(self, name=module, items=items)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # noqa: ANN401 - pytest's own
-        """One sentence where the audit could not run."""
-        if isinstance(excinfo.value, self.CollectError):
-            return str(excinfo.value.args[0])
-        return super().repr_failure(excinfo)
-
 
 Test = tuple[str, str, dict[str, Any]]
 """Module, name, and what makes the item."""

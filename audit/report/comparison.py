@@ -157,8 +157,8 @@ def _markdown(diff: Diff) -> str:
     if still:
         parts.append(fold(f"{len(still)} without evidence of change", table(_REST, [_unchanged(c, md) for c in still])))
     if refused := [c for c in rest if c.outcome == "not compared"]:
-        rows = [(md(c.new.title), md(c.reason)) for c in refused]
-        parts.append(fold(f"{len(refused)} not compared", table(("Finding", "Why"), rows)))
+        why = [(md(c.new.title), md(c.reason)) for c in refused]
+        parts.append(fold(f"{len(refused)} not compared", table(("Finding", "Why"), why)))
     if diff.only_old or diff.only_new:
         lines = [f"- only before: {md(f.title)}" for f in diff.only_old]
         lines += [f"- only now: {md(f.title)}" for f in diff.only_new]
