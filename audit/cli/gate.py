@@ -64,6 +64,7 @@ def as_json(run: str, policy: Policy, outcome: Gate, judged: Sequence[Finding]) 
 
 def _controls(policy: Policy, judged: Sequence[Finding]) -> None:
     from audit.policy import assess
+    from audit.report.compliance import STATES
 
     results = assess(policy, judged)
     for framework in policy.frameworks:
@@ -83,17 +84,6 @@ def _controls(policy: Policy, judged: Sequence[Finding]) -> None:
         console().print(rows)
         put(_footnote(ours))
         put("")
-
-
-STATES = {
-    "fail": "speaks against",
-    "inconclusive": "open",
-    "waived": "waived",
-    "pass": "speaks for",
-    "measured": "measured",
-    "not_tested": "not tested",
-}
-"""What findings say about a control. None of these words says that it is met."""
 
 
 def _bearing(result: ControlResult) -> str:

@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from audit import text
 from audit.findings import Finding, Verdict
-from audit.report import claims, explanation_words, facts, hallucination_plots, plots, privacy_plots, words
+from audit.report import claims, compliance, explanation_words, facts, hallucination_plots, plots, privacy_plots, words
+from audit.report.compliance import FrameworkView
 from audit.report.evidence import IN_ALL, Exhibit, Shown, collect, explained
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
@@ -41,6 +42,7 @@ class Page:
     evidence: Mapping[str, Shown]
     explained: Sequence[Exhibit]
     missing: Sequence[str]
+    compliance: Sequence[FrameworkView]
     usage: RunUsage
     facts: Sequence[tuple[str, str]]
     config: str
@@ -59,6 +61,8 @@ def render(runs: Sequence[Run]) -> str:
             title=f"{runs[0].name}: RecAudit report" if len(runs) == 1 else f"RecAudit report on {len(runs)} runs",
             runs=pages,
             verdicts=verdicts,
+            caveat=compliance.CAVEAT,
+            recalled=compliance.RECALLED,
             level=text.listed(levels),
             legend=plots.LEGEND,
         )
@@ -80,6 +84,7 @@ def _page(run: Run, anchor: str, pieces: int, verdicts: Sequence[Verdict | None]
         evidence=evidence,
         explained=explained(view, [exhibit.id for shown in evidence.values() for exhibit in shown.exhibits]),
         missing=run.gate().missing,
+        compliance=compliance.compliance_view(run),
         usage=run.usage,
         facts=facts.table(run),
         config=facts.config(run),
@@ -99,6 +104,9 @@ def environment() -> Environment:
     )
     environment.filters.update(
         axis=plots.axis,
+        gaps=compliance.gaps,
+        look=compliance.look,
+        state_word=compliance.STATES.__getitem__,
         bounds=hallucination_plots.bounds,
         by_operator=lambda name: explanation_words.OPERATORS.get(name, name),
         control=words.control,

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from audit.edits import Change
 from audit.findings import CLAIM_VERDICTS
-from audit.report import claims, explanation_markdown, facts, hallucination_markdown, privacy_markdown, words
+from audit.report import (
+    claims,
+    compliance,
+    explanation_markdown,
+    facts,
+    hallucination_markdown,
+    privacy_markdown,
+    words,
+)
 from audit.report.attributions import Chart
 from audit.report.claims import Claimed
 from audit.report.defenses import DefenseView
@@ -77,6 +85,7 @@ def _run(run: Run) -> str:
     )
     if some := explained(view):
         parts.append(fold(f"Some answers explained ({len(some)})", "\n".join(_exhibit(e) for e in some)))
+    parts += [_compliance(framework) for framework in compliance.compliance_view(run)]
     untestable = [f for m in view.modules for f in m.untestable]
     if untestable:
         rows = [(md(f.title), md(f.reason)) for f in untestable]
@@ -85,6 +94,31 @@ def _run(run: Run) -> str:
         )
     parts.append(fold("Run facts", _facts(run)))
     return "\n\n".join(parts)
+
+
+_NAMED = 5
+"""Findings named for one control; the HTML report names all."""
+
+
+def _compliance(view: compliance.FrameworkView) -> str:
+    rows = []
+    for result in view.results:
+        verdict = compliance.look(result.state)
+        mark = " \\[recalled\\]" if result.control.recalled else ""
+        bearing = [f"{words.VERDICT_SHAPES[f.verdict]} {md(f.title)}" for f in result.findings[:_NAMED]]
+        if len(result.findings) > _NAMED:
+            bearing.append(f"and {count(len(result.findings) - _NAMED, 'further finding')} with a verdict")
+        if result.measured:
+            bearing.append(f"{count(len(result.measured), 'finding')} measured without a limit")
+        if missing := compliance.gaps(result):
+            bearing.append(f"*{md(missing)}*")
+        state = f"{words.VERDICT_SHAPES[verdict]} {compliance.STATES[result.state]}"
+        rows.append((f"`{result.tag}` {md(result.control.title)}{mark}", state, "<br>".join(bearing)))
+    name = f"{md(view.framework.title)} ({md(view.framework.edition)})"
+    recalled = f"\n\n\\[recalled\\]: {compliance.RECALLED}." if any(r.control.recalled for r in view.results) else ""
+    note = f" {md(view.framework.note)}" if view.framework.note else ""
+    body = table(["Control", "State", "What bears on it"], rows)
+    return fold(f"Compliance: {name}", f"{compliance.CAVEAT}{note}\n\n{body}{recalled}")
 
 
 def _figures(row: Row) -> tuple[str, ...]:
