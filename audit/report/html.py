@@ -18,6 +18,7 @@ from audit import text
 from audit.findings import Finding, Verdict
 from audit.report import claims, compliance, explanation_words, facts, hallucination_plots, plots, privacy_plots, words
 from audit.report.compliance import FrameworkView
+from audit.report.could_see import CouldSee, could_see
 from audit.report.evidence import IN_ALL, Exhibit, Shown, collect, explained
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
@@ -44,6 +45,7 @@ class Page:
     missing: Sequence[str]
     compliance: Sequence[FrameworkView]
     usage: RunUsage
+    could_see: CouldSee | None
     facts: Sequence[tuple[str, str]]
     config: str
 
@@ -86,6 +88,7 @@ def _page(run: Run, anchor: str, pieces: int, verdicts: Sequence[Verdict | None]
         missing=run.gate().missing,
         compliance=compliance.compliance_view(run),
         usage=run.usage,
+        could_see=could_see(view.users, [m.id for m in view.modules]),
         facts=facts.table(run),
         config=facts.config(run),
     )

@@ -22,6 +22,7 @@ from audit.report import (
 )
 from audit.report.attributions import Chart
 from audit.report.claims import Claimed
+from audit.report.could_see import could_see
 from audit.report.defenses import DefenseView
 from audit.report.evidence import Exhibit, Reply, collect, explained
 from audit.report.fairness import FairnessView
@@ -91,6 +92,13 @@ def _run(run: Run) -> str:
         rows = [(md(f.title), md(f.reason)) for f in untestable]
         parts.append(
             fold(f"Not testable ({len(untestable)}): none of these counts as passed", table(["Check", "Why"], rows))
+        )
+    if seen := could_see(view.users, [m.id for m in view.modules]):
+        cells = [tuple(map(md, row)) for row in seen.rows]
+        parts.append(
+            fold(
+                "What this audit could have seen", "\n\n".join((md(seen.lead), table(seen.head, cells), md(seen.aside)))
+            )
         )
     parts.append(fold("Run facts", _facts(run)))
     return "\n\n".join(parts)
