@@ -29,8 +29,8 @@ class Control:
         planted: what is planted, in one sentence that says what a size means.
         module: that must see it.
         metric: of that module.
-        params: that the finding must have, as in a rule of a policy: None for a parameter that it must lack; one that is
-            not named is free.
+        params: that the finding must have, as in a rule of a policy: None for a parameter that it must lack; one that
+            is not named is free.
         plant: puts the flaw into a recommender. Its draws come from `rng` alone, which is new in every repetition.
         sizes: that are measured, from 0 (the clean twin) upwards.
         claimed: the size that the audit claims to see with `users` users, one of `sizes`.
