@@ -11,7 +11,7 @@ from typing import Any
 
 from audit.errors import ConfigError, nearest
 from audit.findings import Evidence, Finding, Verdict
-from audit.policy import Gate, Policy, gate
+from audit.policy import Gate, Policy, assess, gate
 from audit.store import RunRecord, RunUsage, Store
 
 SCHEMA = 1
@@ -91,6 +91,7 @@ class Run:
             "usage": self.usage.to_dict(),
             "outcomes": self.store.outcomes(self.id),
             "verdict": self.verdict,
+            "controls": [result.to_dict() for result in assess(self.policy, self.findings)],
             "findings": [f.to_dict() for f in self.findings],
         }
 

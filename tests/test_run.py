@@ -11,7 +11,7 @@ from helpers import new_run
 
 from audit.errors import ConfigError
 from audit.findings import Evidence, Finding
-from audit.policy import Policy, Rule
+from audit.policy import Policy, Requirement, Rule
 from audit.run import SCHEMA, Run, as_json
 from audit.store import Store
 
@@ -45,7 +45,7 @@ def test_another_policy_judges_the_same_numbers(run: Run) -> None:
 
 
 def test_a_run_whose_required_module_is_missing_fails(run: Run) -> None:
-    other = run.gate(STRICT.model_copy(update={"require": ("robustness",)}))
+    other = run.gate(STRICT.model_copy(update={"require": (Requirement(metric="robustness"),)}))
     assert other.missing == ("robustness",)
     assert other.verdict == "fail"
 
