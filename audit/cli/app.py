@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from audit import __version__
-from audit.cli import assets, dashboard, doctor, init, plugins, policies, read, report, run, targets, train
+from audit.cli import assets, controls, dashboard, doctor, init, plugins, policies, read, report, run, targets, train
 from audit.cli.terminal import say
 from audit.errors import RecAuditError
 from audit.text import one_line
@@ -43,6 +43,7 @@ app.add_typer(policies.app, name="policies")
 app.add_typer(targets.app, name="targets")
 app.add_typer(assets.app, name="assets")
 app.command("train")(train.train)
+app.command("controls")(controls.controls)
 app.command("dashboard")(dashboard.dashboard)
 app.command("doctor")(doctor.doctor)
 
