@@ -45,8 +45,8 @@ def could_see(users: int, modules: Sequence[str], measured: Measured | None = No
     around = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     lead = (
         f"Flaws of known size were planted into a recommender, and the audit was run on it again and again. Sizes "
-        f"are shares, mostly of users or entries. The smallest size that an audit of {users:,} users finds, taken from what "
-        f"{around} users found:"
+        f"are shares, mostly of users or entries. The smallest size that an audit of {users:,} users finds, taken from "
+        f"what {around} users found:"
     )
     aside = (
         "Measured on an invented world with the smallest set of checks; a run with more checks corrects for more of "
