@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from audit.errors import ConfigError, nearest
+from audit.errors import ConfigError
 from audit.findings import Evidence, Finding, Verdict
 from audit.policy import Gate, Policy, assess, gate
 from audit.store import RunRecord, RunUsage, Store
@@ -83,7 +83,8 @@ class Run:
             "created": self.record.created,
             "status": self.record.status,
             "target": dict(self.record.target),
-            "config": dict(self.record.config),
+            # Without the folder it was read from: a report is made to be passed on.
+            "config": {key: value for key, value in self.record.config.items() if key != "base"},
             "policy": dict(self.record.policy),
             "versions": dict(self.record.versions),
             "seed": self.record.seed,
@@ -96,19 +97,15 @@ class Run:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Write a report; the ending tells the format: `.html`, `.md` or `.json`.
+        """Write a report; the ending tells the format: `.html`, `.md`, `.json`, `.sarif` or `.xml` (JUnit).
 
         Raises:
             ConfigError: another ending, or a folder that cannot be written.
         """
         target = Path(path)
-        kind = target.suffix.lstrip(".")
-        if kind not in {"html", "md", "json"}:
-            raise ConfigError(
-                f"report: {target.name!r} ends in none of .html, .md, .json; {nearest(kind, ['html', 'md', 'json'])}"
-            )
-        from audit.report import render
+        from audit.report import kind_of, render
 
+        kind = kind_of(target, "report")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(render([self], kind), encoding="utf-8")

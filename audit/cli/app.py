@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from audit import __version__
-from audit.cli import assets, controls, dashboard, doctor, init, plugins, policies, read, report, run, targets, train
+from audit.cli import assets, controls, dashboard, doctor, init, pack, plugins, policies, read, report, run, targets, train
 from audit.cli.terminal import say
 from audit.errors import RecAuditError
 from audit.text import one_line
@@ -36,6 +36,8 @@ app.command("resume")(run.resume)
 app.command("list")(read.list_runs)
 app.command("show")(read.show)
 app.command("report")(report.report)
+app.command("pack")(pack.pack)
+app.command("verify-pack")(pack.verify_pack)
 app.command("diff")(report.diff)
 app.command("gate")(read.gate)
 app.command("plugins")(plugins.plugins)

@@ -14,6 +14,7 @@ from audit.cli.terminal import (
     StoreOption,
     cell,
     console,
+    open_run,
     open_store,
     put_json,
     say,
@@ -83,16 +84,14 @@ def show(
 ) -> None:
     """Show one run: its verdict and its findings, the worst first; or one piece of its evidence."""
     from audit.cli.show import print_run
-    from audit.run import Run
 
-    opened = open_store(store)
-    found = Run(opened.run(run), opened)
+    found = open_run(run, store)
     if evidence is not None:
         from audit.cli.show_evidence import find, print_evidence
 
         key = find(found, evidence)
         if form is Form.JSON:
-            put_json(opened.evidence(found.id, [key])[key].to_dict())
+            put_json(found.evidence([key])[key].to_dict())
         else:
             print_evidence(found, key)
     elif form is Form.JSON:
@@ -120,11 +119,9 @@ def gate(
     from audit.cli.gate import as_json, print_gate
     from audit.cli.run import Stopped
     from audit.policy import load
-    from audit.run import Run
 
     chosen = load(policy, Path.cwd()) if policy else None
-    opened = open_store(store)
-    found = Run(opened.run(run), opened)
+    found = open_run(run, store)
     if found.record.status != "finished":
         raise Stopped(f"RUN: {found.id} is {found.record.status}; go on with `recaudit resume {found.id}` first", 3)
     outcome = found.gate(chosen)

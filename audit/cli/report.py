@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audit.cli.terminal import StoreOption, open_store, say, write_text
-from audit.errors import ConfigError, nearest
+from audit.cli.terminal import StoreOption, is_pack, open_run, open_store, say, write_text
+from audit.errors import ConfigError
 from audit.text import one_line
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ class ReportForm(StrEnum):
     HTML = "html"
     MD = "md"
     JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    MODEL_CARD = "model-card"
 
 
 class DiffForm(StrEnum):
@@ -50,39 +53,54 @@ def kind_of(file: Path) -> str:
     Raises:
         ConfigError: another ending.
     """
-    kind = file.suffix.lstrip(".").lower()
-    if kind not in set(ReportForm):
-        raise ConfigError(f"--report: {file.name!r} ends in none of .html, .md, .json; {nearest(kind, ReportForm)}")
-    return kind
+    from audit.report import kind_of as named_by
+
+    return named_by(file, "--report")
 
 
-def write(runs: Sequence[Run], file: Path) -> None:
-    """Write one report over these runs.
+def write(runs: Sequence[Run], file: Path, source: Path | None = None) -> None:
+    """Write one report over these runs; `source` is their configuration, if there is one file.
 
     Raises:
         ConfigError: the ending is unknown, or the file cannot be written.
     """
     from audit.report import render
 
-    write_text(file, render(runs, kind_of(file)), "--report")
+    write_text(file, render(runs, kind_of(file), source=source), "--report")
     say(f"report: {file}")
 
 
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids, unique prefixes of ids, or `latest`.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Ids, unique prefixes of ids, `latest`, or evidence packs (.zip)."),
+    ],
     form: Annotated[ReportForm, typer.Option("--format", help="Format.")] = ReportForm.HTML,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it; default: standard output.")
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--source",
+            metavar="FILE",
+            help="For sarif: the configuration of the run as your repository names it; default: audit.yaml.",
+            show_default=False,
+        ),
+    ] = None,
+    only_failures: Annotated[
+        bool,
+        typer.Option(
+            "--only-failures", help="For sarif: failures alone; GitHub shows whatever else is in the file as an alert."
+        ),
+    ] = False,
     store: StoreOption = None,
 ) -> None:
     """Write a report of one run, or one report of several."""
     from audit.report import render
-    from audit.run import Run
 
-    opened = open_store(store)
-    found = [Run(opened.run(name), opened) for name in runs]
-    text = render(found, form.value)
+    found = [open_run(name, store) for name in runs]
+    text = render(found, form.value, source=source, only_failures=only_failures)
     if output is None:
         # As it is: a report escapes foreign text by the rules of its own format.
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
@@ -97,7 +115,7 @@ def diff(
         typer.Argument(
             metavar="OLD",
             help="The run to compare with: an id, a unique prefix, `latest`, `previous` (the finished run of the same "
-            "name before NEW), or the name of a run in its configuration.",
+            "name before NEW), the name of a run in its configuration, or an evidence pack (.zip).",
         ),
     ],
     after: Annotated[str, typer.Argument(metavar="NEW", help="The run to judge: an id, a unique prefix, or `latest`.")],
@@ -128,17 +146,21 @@ def diff(
     from audit.run import Run
     from audit.seeds import generator
 
-    opened = open_store(store)
-    found = opened.run(after)
-    kept = open_store(old_store) if old_store is not None else opened
-    earlier = baseline(before, found, kept) if kept is opened else kept.run(before)
-    for record in (earlier, found):
+    new = open_run(after, store)
+    if is_pack(before):
+        old = open_run(before, None)
+    elif old_store is not None:
+        old = open_run(before, old_store)
+    else:
+        kept = open_store(store) if is_pack(after) else new.store
+        old = Run(baseline(before, new.record, kept), kept)
+    for record in (old.record, new.record):
         if fail_on is not None and record.status != "finished":
             raise ConfigError(
                 f"--fail-on: {record.id} is {record.status}, so it cannot be told whether anything is worse; "
                 f"go on with `recaudit resume {record.id}` first"
             )
-    compared = compare(Run(earlier, kept), Run(found, opened), generator(found.seed, "diff"))
+    compared = compare(old, new, generator(new.record.seed, "diff"))
     text = render(compared, form.value)
     if output is None:
         sys.stdout.write(text)

@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 
 ReportOption = Annotated[
     list[Path] | None,
-    typer.Option("--report", metavar="FILE", help="Write a report (.html, .md, .json); may be given again."),
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write a report (.html, .md, .json, .sarif, or .xml for JUnit); may be given again.",
+    ),
 ]
 NoGateOption = Annotated[
     bool, typer.Option("--no-gate", help="Exit with 0 whatever the verdict; hold the run to a policy later.")
@@ -108,7 +112,7 @@ def run(
                 summary(done)
         if finished:
             for file in files:
-                write(finished, file)
+                write(finished, file, configs[0] if len(configs) == 1 else None)
     finally:
         for name in started:
             put(name)

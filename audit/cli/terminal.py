@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from audit.run import Run
     from audit.store import Store
 
 _PIPE_WIDTH = 120
@@ -42,7 +43,9 @@ StoreOption = Annotated[
 ]
 FormOption = Annotated[Form, typer.Option("--format", help="How to print it.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, a unique prefix of it, or `latest`.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Id of a run, a unique prefix of it, `latest`, or an evidence pack (.zip).")
+]
 
 
 def say(text: str) -> None:
@@ -96,6 +99,28 @@ def open_store(location: str | None, *, create: bool = False) -> Store:
     from audit.store import Store
 
     return Store(location, create=create)
+
+
+def is_pack(name: str) -> bool:
+    """Whether a run is named by the file of an evidence pack. No id ends so."""
+    return name.lower().endswith(".zip")
+
+
+def open_run(name: str, store: str | None) -> Run:
+    """A run of the store, or of an evidence pack.
+
+    Raises:
+        StoreError: there is no such store or run.
+        ConfigError: there is no such pack, or it was changed.
+    """
+    from audit.run import Run
+
+    if is_pack(name):
+        from audit.pack import open_pack
+
+        return open_pack(Path(name))
+    opened = open_store(store)
+    return Run(opened.run(name), opened)
 
 
 def write_text(path: Path, text: str, what: str) -> None:

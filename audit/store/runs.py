@@ -47,18 +47,7 @@ class Runs(Database):
             policy=policy or {},
             notes=tuple(notes),
         )
-        body = canonical_json(
-            {
-                "config": config,
-                "target": target,
-                "versions": versions,
-                "seed": seed,
-                "policy": record.policy,
-                "notes": list(notes),
-            }
-        )
-        row = {"id": record.id, "name": name, "created": record.created, "status": "running", "body": body}
-        self._write("write", lambda db: db.execute(sa.insert(schema.runs).values(**row)))
+        self._write("write", lambda db: db.execute(sa.insert(schema.runs).values(**row_of(record))))
         return record
 
     def set_status(self, run: str, status: Status, verdict: str | None = None) -> None:
@@ -92,6 +81,26 @@ class Runs(Database):
         if found:
             raise StoreError(f"RUN: {name!r} fits {len(found)} runs; give more of the id, such as {found[0].id!r}")
         raise StoreError(f"RUN: {name!r} is not a run of {self.shown}; {nearest(name, [r.id for r in everything[:8]])}")
+
+
+def row_of(record: RunRecord) -> dict[str, Any]:
+    """A run as its row of the table."""
+    body = {
+        "config": record.config,
+        "target": record.target,
+        "versions": record.versions,
+        "seed": record.seed,
+        "policy": record.policy,
+        "notes": list(record.notes),
+    }
+    return {
+        "id": record.id,
+        "name": record.name,
+        "created": record.created,
+        "status": record.status,
+        "verdict": record.verdict,
+        "body": canonical_json(body),
+    }
 
 
 def _run(row: Any) -> RunRecord:  # noqa: ANN401 - a row of whichever SQLAlchemy version

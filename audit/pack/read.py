@@ -1,0 +1,116 @@
+"""A pack, read back as a run: every command that reads a stored run reads a pack just as well."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from audit.errors import ConfigError, RecAuditError
+from audit.findings import Evidence, Finding
+from audit.pack.manifest import Limits
+from audit.pack.verify import verify
+from audit.pack.write import ANSWERS, EVIDENCE, MEASURED, REQUESTS, RUN, VALUES
+from audit.run import Run
+from audit.store import RunRecord, RunUsage, Store
+from audit.text import one_line
+from audit.types import Answer, Request
+
+
+class PackStore(Store):
+    """The store of one pack: a file that ends with the process.
+
+    What the run cost and how its answers ended is that of the whole run, of which a pack keeps only the answers that
+    evidence shows. `asked` is empty: evidence shows what stands out, so its answers are no sample of anything.
+    """
+
+    def __init__(self, location: Path, usage: RunUsage, outcomes: dict[str, int]) -> None:
+        super().__init__(location)
+        self._usage, self._outcomes = usage, outcomes
+
+    def usage(self, run: str) -> RunUsage:
+        """What the whole run cost."""
+        return self._usage
+
+    def outcomes(self, run: str) -> dict[str, int]:
+        """How many answers of the whole run ended in each outcome."""
+        return dict(self._outcomes)
+
+    def asked(self, run: str) -> set[tuple[str, int]]:
+        """Nothing that may be compared."""
+        return set()
+
+
+def open_pack(path: Path, *, limits: Limits | None = None) -> Run:
+    """Check a pack against its own manifest, and read it.
+
+    This shows damage. Whether the pack is the one that was made, `verify` with a digest or a key can tell.
+
+    Args:
+        path: of the zip file.
+        limits: beyond which nothing is read.
+
+    Raises:
+        ConfigError: it is no pack, does not hold what its manifest says, or cannot be understood.
+    """
+    checked = verify(path, limits=limits)
+    if checked.faults:
+        raise ConfigError(f"PACK: {path}: {checked.faults[0]}; `recaudit verify-pack` lists every fault")
+    folder = Path(tempfile.mkdtemp(prefix="recaudit-pack-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _restored(archive, folder / "pack.sqlite")
+    except RecAuditError:
+        raise
+    # What a valid manifest lists can still be anything: whatever goes wrong in reading it is a fault of the pack.
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"PACK: {path}: its files fit the manifest but cannot be understood ({type(error).__name__}: "
+            f"{one_line(error)}); it was made by another version or by something else"
+        ) from error
+
+
+def _restored(archive: zipfile.ZipFile, location: Path) -> Run:
+    told: dict[str, Any] = json.loads(archive.read(RUN))
+    usage = RunUsage(**told["usage"])
+    store = PackStore(location, usage, {str(k): int(n) for k, n in told["outcomes"].items()})
+    record = RunRecord(
+        id=str(told["id"]),
+        name=str(told["name"]),
+        created=str(told["created"]),
+        status="finished",
+        verdict=told["verdict"],
+        config=dict(told["config"]),
+        target=dict(told["target"]),
+        versions=dict(told["versions"]),
+        seed=int(told["seed"]),
+        policy=dict(told["policy"]),
+        notes=tuple(told["notes"]),
+    )
+    run = Run(record, store)
+    _ = run.policy  # what cannot be understood is said here, not in the middle of a report
+    requests = {row.pop("digest"): Request.from_dict(row) for row in _rows(archive, REQUESTS)}
+    answers = {(r["request"], int(r["repeat"])): Answer.from_dict(r["answer"]) for r in _rows(archive, ANSWERS)}
+    store.restore(record, requests, answers)
+    findings = [Finding.from_dict(row) for row in _rows(archive, MEASURED)]
+    evidence = {row["id"]: Evidence.from_dict(row) for row in _rows(archive, EVIDENCE)}
+    values = {str(row["finding"]): dict(row["values"]) for row in _rows(archive, VALUES)}
+    for module in dict.fromkeys(f.module for f in findings):
+        own = [f for f in findings if f.module == module]
+        kept = {f.id: values[f.id] for f in own if f.id in values}
+        # Evidence is found by its id, whichever module it was stored with.
+        store.save_module(record.id, module, own, list(evidence.values()), kept)
+        evidence = {}
+    return run
+
+
+def _rows(archive: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any]]:
+    with archive.open(name) as file:
+        for line in file:
+            yield json.loads(line)
