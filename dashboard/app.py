@@ -28,4 +28,4 @@ st.session_state["pages"] = {
     for section, entries in {**PAGES, "Modules": MODULES}.items()
     for entry, page in zip(entries, _SECTIONS[section], strict=True)
 }
-st.navigation(_SECTIONS).run()
+st.navigation(_SECTIONS, expanded=True).run()

@@ -7,7 +7,7 @@ alone. Links to a finding lead to wherever the frame keeps findings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -16,9 +16,11 @@ from markupsafe import Markup, escape
 
 from audit.diff import FindingChange
 from audit.findings import Evidence, Finding
+from audit.report import compliance, requests, words
 from audit.report import facts as of_run
-from audit.report import requests, words
 from audit.report import summary as in_words
+from audit.report.compliance import FrameworkView
+from audit.report.could_see import CouldSee
 from audit.report.evidence import Exhibit, Shown
 from audit.report.html import environment
 from audit.report.view import Group, ModuleView, Row, RunView
@@ -26,9 +28,9 @@ from audit.store import RunRecord
 from audit.types import Request
 
 CLASS = "recaudit"
-_SHEETS = ("report.css", "privacy.css", "fragments.css")
-_LINK = re.compile(r'href="#here-([fer])-([0-9a-zA-Z-]+)"')
-_KINDS = {"f": "finding", "e": "evidence", "r": "run"}
+_SHEETS = ("report.css", "privacy.css", "compliance.css", "fragments.css")
+_LINK = re.compile(r'href="#here-([fcer])-([0-9a-zA-Z-]+)"')
+_KINDS = {"f": "finding", "c": "finding", "e": "evidence", "r": "run"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ class Fragments:
     def changes(self, changes: Iterable[FindingChange]) -> Markup:
         """Findings of this run against those of an earlier one."""
         return self._part("changes", tuple(map(ChangeLine.of, changes)))
+
+    def could_see(self, found: CouldSee) -> Markup:
+        """What an audit of this size could have seen."""
+        return self._part("could_see", found)
+
+    def compliance(self, views: Sequence[FrameworkView]) -> Markup:
+        """Frameworks, control by control, with the findings that bear on each."""
+        return self._part("compliance", views, compliance.CAVEAT, compliance.RECALLED)
 
     def finding(self, row: Row) -> Markup:
         """A finding with all its figures; its evidence is not shown."""

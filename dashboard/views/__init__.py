@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dashboard import frame
-from dashboard.views import case, compare, finding, overview, runs
+from dashboard.views import case, compare, compliance, controls, finding, overview, runs
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ PAGES: dict[str, Sequence[Entry]] = {
         Entry("overview", "Overview", ":material/fact_check:", overview.page),
         Entry("finding", "Finding", ":material/search:", finding.page),
         Entry("evidence", "Evidence", ":material/visibility:", case.page),
+        Entry("compliance", "Compliance", ":material/gavel:", compliance.page),
+        Entry("controls", "Controls", ":material/biotech:", controls.page),
     ),
     "Store": (
         Entry("compare", "Compare runs", ":material/compare_arrows:", compare.page),
