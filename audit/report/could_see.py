@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from audit.controls.measured import Measured, Seeable, shipped
 from audit.report import words
-from audit.text import number
 
 HEAD = ("Planted flaw", "Looked for by", "Seen 4 times in 5", "Seen 19 times in 20", "False alarms")
 
@@ -67,4 +66,4 @@ def _row(one: Seeable) -> tuple[str, ...]:
 
 
 def _size(size: float | None, one: Seeable) -> str:
-    return f"not even {number(one.largest)}" if size is None else number(size)
+    return f"not even {one.largest:g}" if size is None else f"{size:.2g}"
