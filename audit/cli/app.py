@@ -14,7 +14,22 @@ from typing import Annotated
 import typer
 
 from audit import __version__
-from audit.cli import assets, controls, dashboard, doctor, init, pack, plugins, policies, read, report, run, targets, train
+from audit.cli import (
+    assets,
+    controls,
+    dashboard,
+    doctor,
+    init,
+    pack,
+    plugins,
+    policies,
+    read,
+    report,
+    run,
+    schema,
+    targets,
+    train,
+)
 from audit.cli.terminal import say
 from audit.errors import RecAuditError
 from audit.text import one_line
@@ -47,6 +62,7 @@ app.add_typer(assets.app, name="assets")
 app.command("train")(train.train)
 app.command("controls")(controls.controls)
 app.command("dashboard")(dashboard.dashboard)
+app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 
 

@@ -63,7 +63,7 @@ class Manifest(_Strict):
     """
 
     format: Literal["recaudit-pack"] = FORMAT
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     recaudit: str
     run: dict[str, Any]
     target: dict[str, Any]
