@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table defense-table fairness hallucination postgres test check format bench clean
+.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,16 @@ fairness: assets ## the long fairness audits: eight attributes on a language mod
 hallucination: assets ## the long hallucination audit: 100 users in free text, five arms of passages
 	mkdir -p reports
 	$(BIN)/recaudit run examples/audits/hallucination-smollm2.yaml --no-gate --store reports/hallucination.sqlite --report reports/hallucination-smollm2.html
+
+privacy: assets ## the long privacy audits: whose rows stand in a prompt, and canaries in two trainings of SmolLM2, one of them private
+	mkdir -p reports
+	$(BIN)/recaudit run examples/audits/privacy-smollm2.yaml --no-gate --store reports/privacy.sqlite --report reports/privacy-smollm2.html
+	for kind in plain private; do \
+	    test -e reports/canaries-$$kind/guarantee.json || \
+	        $(BIN)/python examples/privacy/smollm2_canaries.py $$kind reports/canaries-$$kind || exit; \
+	    $(BIN)/recaudit run examples/privacy/audit-$$kind.yaml --no-gate --store reports/privacy.sqlite \
+	        --report reports/canaries-$$kind.html || exit; \
+	done
 
 postgres: # the store is tested on a real server, which the tests start themselves
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \

@@ -225,8 +225,16 @@ class HFTarget(PromptGradients):
         prompts = [asked.prompts[0] for asked in self._encode(requests)]
         if not all(prompts):
             raise TargetError(f"{self.info.name}: a request has no prompt; it does: {', '.join(self.info.tasks)}")
-        scores = self.lm.score_continuations(prompts, [[c] for c in self.lm.encode(continuations)])
-        return [list(score.tokens) for (score,) in scores]
+        # Texts behind one prompt are one group, whose prompt is read once: a canary has dozens.
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, prompt in enumerate(prompts):
+            groups.setdefault(tuple(prompt), []).append(i)
+        told = self.lm.encode(continuations)
+        scores = self.lm.score_continuations(list(groups), [[told[i] for i in group] for group in groups.values()])
+        found: dict[int, list[float]] = {}
+        for group, row in zip(groups.values(), scores, strict=True):
+            found.update(zip(group, (list(one.tokens) for one in row), strict=True))
+        return [found[i] for i in range(len(prompts))]
 
     def token_moments(self, requests: Sequence[Request], continuations: Sequence[str]) -> list[TokenMoments]:
         """As `logprobs`, with the mean and spread over the vocabulary; see `audit.target.GivesTokenMoments`."""
