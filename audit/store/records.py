@@ -48,7 +48,8 @@ class RunUsage:
     Attributes:
         queries: true queries: answers this run asked the target for.
         reused: answers taken from earlier runs or repeats of the same question.
-        tokens: prompt and completion tokens of the true queries.
+        prompt_tokens: that the true queries read.
+        completion_tokens: that they wrote.
         seconds: time the target spent on them.
     """
 
