@@ -59,7 +59,9 @@ CONTROLS = (
         params={"part": "membership", "level": "user"},
         plant=_remembered,
         sizes=(0.0, 0.2, 0.4, 0.6, 0.8),
-        claimed=0.6,
+        # Not .6, which was seen in 57 of 60: in one split of forty the blind attack takes a fair coin for a biased one,
+        # and then nothing is concluded, however much is remembered.
+        claimed=0.8,
         truth=lambda size: 0.5 + size / 2,
         options=_only(membership=_ROWS),
         # Half a second each, most of it for the blind attack that the split is held against.
@@ -74,7 +76,8 @@ CONTROLS = (
         params={"part": "lower_bound", "method": "one-run"},
         plant=_promise,
         sizes=(0.0, 1.0, 2.0, 3.0),
-        claimed=2.0,
+        # At 2 it was seen in 56 of 60; in the others the blind attack took the fair coin for a biased one.
+        claimed=3.0,
         # A bound from below estimates nothing, so it has no bias and no two-sided coverage: only false alarms count.
         options=_only(lower_bound=_ROWS),
         runs=0.5,
