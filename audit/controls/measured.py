@@ -112,6 +112,7 @@ class Seeable:
         between: the measured numbers of users around the run's own; equal where that was measured or lies outside.
         alarms: false alarms on the clean twin.
         clean: repetitions of it.
+        fewest: repetitions of the size that has fewest, among the numbers of users that were used.
     """
 
     control: str
@@ -123,6 +124,7 @@ class Seeable:
     between: tuple[int, int]
     alarms: int
     clean: int
+    fewest: int
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class Measured:
                     between=around,
                     alarms=sum(c.seen for c in clean),
                     clean=sum(c.repetitions for c in clean),
+                    fewest=min(c.repetitions for c in own if c.size > 0 and c.users in around),
                 )
             )
         return found

@@ -9,6 +9,10 @@ from audit.controls.measured import Measured, Seeable, shipped
 from audit.report import words
 
 HEAD = ("Planted flaw", "Looked for by", "Seen 4 times in 5", "Seen 19 times in 20", "False alarms")
+_AT_95 = 3
+
+_FOR_95 = 20
+"""Repetitions below which a rate of 19 in 20 is told from no other; the column is left out where no control has them."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class CouldSee:
 
     Attributes:
         lead: what the table says, and what it rests on.
-        rows: one for each control of the modules that ran; cells in the order of `HEAD`.
+        rows: one for each control of the modules that ran; cells in the order of `head`.
         aside: what a reader should not take from it.
         head: of the table.
     """
@@ -25,7 +29,7 @@ class CouldSee:
     lead: str
     rows: Sequence[tuple[str, ...]]
     aside: str
-    head: Sequence[str] = HEAD
+    head: Sequence[str]
 
 
 def could_see(users: int, modules: Sequence[str], measured: Measured | None = None) -> CouldSee | None:
@@ -45,14 +49,21 @@ def could_see(users: int, modules: Sequence[str], measured: Measured | None = No
     lead = (
         f"Flaws of known size were planted into a recommender, and the audit was run on it again and again. Sizes "
         f"are shares, mostly of users or entries. The smallest size that an audit of {users:,} users finds, taken from "
-        f"what {around} users found:"
+        f"what {around} users found in at least {min(one.fewest for one in seeable)} repetitions of each size:"
     )
     aside = (
         "Measured on an invented world with the smallest set of checks; a run with more checks corrects for more of "
         "them and sees a little less. A flaw that is not in this table was not measured, and one below the size shown "
         "may be there unseen."
     )
-    return CouldSee(lead, [_row(one) for one in seeable], aside)
+    told = any(one.fewest >= _FOR_95 for one in seeable)
+    rows = [_row(one) for one in seeable]
+    return CouldSee(lead, [_cut(row, told) for row in rows], aside, _cut(HEAD, told))
+
+
+def _cut(cells: tuple[str, ...], told: bool) -> tuple[str, ...]:
+    """The cells of a line, without the column that nobody could fill."""
+    return cells if told else cells[:_AT_95] + cells[_AT_95 + 1 :]
 
 
 def _row(one: Seeable) -> tuple[str, ...]:
@@ -60,7 +71,7 @@ def _row(one: Seeable) -> tuple[str, ...]:
         one.title,
         words.module(one.module)[0],
         _size(one.at_80, one),
-        _size(one.at_95, one),
+        _size(one.at_95, one) if one.fewest >= _FOR_95 else "too few repetitions to say",
         f"{one.alarms} of {one.clean:,}",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from report_world import HIT
@@ -24,7 +25,14 @@ def test_sizes_are_those_of_the_runs_own_users() -> None:
     found = section.could_see(100, ["quality"], measured())
     assert found is not None
     assert found.rows == [("Refusals <b>", "Quality", "0.15", "0.19", "1 of 100")]
-    assert "an audit of 100 users finds, taken from what 100 users found" in found.lead
+    assert "an audit of 100 users finds, taken from what 100 users found in at least 100 repetitions" in found.lead
+
+
+def test_few_repetitions_cannot_tell_nineteen_in_twenty() -> None:
+    few = replace(measured(), cells=tuple(replace(c, repetitions=5, seen=c.seen // 20) for c in measured().cells))
+    found = section.could_see(100, ["quality"], few)
+    assert found is not None
+    assert found.rows[0][2:] == ("0.15", "0 of 5")
 
 
 def test_nothing_is_said_of_modules_without_controls() -> None:
