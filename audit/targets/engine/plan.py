@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 Tokens = Sequence[int]
 
-BLOCK = 32
-"""Tokens of a block. Shorter blocks share more of two prompts that part early, and cost more calls."""
+BLOCK = 16
+"""Tokens of a block. Shorter blocks share more of two prompts that part early, and cost more calls: of the 256 prompts
+of a history of eight, 39 tokens each are computed with 16, 47 with 32, and 31 if every token could be shared."""
 
 TREE_LIMIT = 1024
 """Tokens of one tree, above which its branches go into several: its attention mask grows with the square."""
