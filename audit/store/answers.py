@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ class Answers(Database):
                 schema.answers.c.key.in_(chunk), usable
             )
             for key, body in self._read(statement):
-                found[key] = Answer.from_dict(json.loads(body))
+                found[key] = self._understood("answer", body, Answer.from_dict)
         return found
 
     def put_answers(
@@ -140,7 +139,7 @@ class Answers(Database):
                 schema.requests.c.digest.in_(wanted[start : start + schema.CHUNK])
             )
             for digest, body in self._read(statement):
-                found[digest] = Request.from_dict(json.loads(body))
+                found[digest] = self._understood("request", body, Request.from_dict)
         return found
 
     def asked(self, run: str) -> set[tuple[str, int]]:
@@ -163,7 +162,7 @@ class Answers(Database):
                 .where(schema.asked.c.run == run, schema.answers.c.request.in_(wanted[start : start + schema.CHUNK]))
             )
             for digest, repeat, body in self._read(statement):
-                found[(digest, repeat)] = Answer.from_dict(json.loads(body))
+                found[(digest, repeat)] = self._understood("answer", body, Answer.from_dict)
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from audit.errors import StoreError
+from audit.errors import EditError, StoreError
 from audit.store import schema
 
 T = TypeVar("T")
@@ -128,6 +129,25 @@ class Database:
     def _read(self, statement: sa.Executable) -> Sequence[Any]:
         with self._guard("read"), self.engine.connect() as db:
             return db.execute(statement).all()
+
+    def _understood(self, what: str, body: str, read: Callable[[Any], T]) -> T:
+        """The body of a row, read; a row that somebody changed is one sentence.
+
+        Args:
+            what: kind of row, for the sentence.
+            body: JSON.
+            read: makes the object of the parsed JSON.
+
+        Raises:
+            StoreError: it is not JSON, or not what this version writes.
+        """
+        try:
+            return read(json.loads(body))
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, EditError) as e:
+            raise StoreError(
+                f"--store: a stored {what} in {self.shown} cannot be understood ({type(e).__name__}); it was "
+                "changed by hand, or written by another version: restore the store from a copy, or choose another"
+            ) from e
 
 
 def _engine(location: str, *, create: bool) -> sa.Engine:

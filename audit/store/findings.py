@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -77,13 +77,13 @@ class Findings(Database):
             return {}
         wanted = sa.select(schema.values.c.body).where(schema.values.c.run == run, schema.values.c.finding == finding)
         rows = self._read(wanted)
-        return {str(case): float(value) for case, value in json.loads(rows[0][0]).items()} if rows else {}
+        return self._understood("value of a finding", rows[0][0], _numbers) if rows else {}
 
     def findings(self, run: str) -> list[Finding]:
         """All findings of a run, by module and in each module's own order."""
         order = sa.select(schema.findings.c.body).where(schema.findings.c.run == run)
         rows = self._read(order.order_by(schema.findings.c.module, schema.findings.c.ordinal))
-        return [Finding.from_dict(json.loads(body)) for (body,) in rows]
+        return [self._understood("finding", body, Finding.from_dict) for (body,) in rows]
 
     def evidence(self, run: str, ids: Sequence[str] | None = None) -> dict[str, Evidence]:
         """Evidence of a run by id: that of `ids`, or all."""
@@ -93,9 +93,15 @@ class Findings(Database):
             .order_by(schema.evidence.c.id)
         )
         if ids is None:
-            return {key: Evidence.from_dict(json.loads(body)) for key, body in self._read(base)}
+            return {
+                key: self._understood("piece of evidence", body, Evidence.from_dict) for key, body in self._read(base)
+            }
         found: dict[str, Evidence] = {}
         for start in range(0, len(ids), schema.CHUNK):
             for key, body in self._read(base.where(schema.evidence.c.id.in_(ids[start : start + schema.CHUNK]))):
-                found[key] = Evidence.from_dict(json.loads(body))
+                found[key] = self._understood("piece of evidence", body, Evidence.from_dict)
         return found
+
+
+def _numbers(told: Mapping[str, Any]) -> dict[str, float]:
+    return {str(case): float(value) for case, value in told.items()}

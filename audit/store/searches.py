@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ class Searches(Database):
         rows = self._read(
             sa.select(schema.searches.c.body).where(schema.searches.c.run == run, schema.searches.c.name == name)
         )
-        return json.loads(rows[0][0]) if rows else None
+        return self._understood("search", rows[0][0], lambda told: told) if rows else None
 
     def save_search(self, run: str, name: str, body: object) -> None:
         """Keep what a search has found so far (JSON-compatible), in place of what was kept under this name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -114,13 +115,14 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
     return tuple(
         (_text(entry.get("token")), float(entry["logprob"]))
         for entry in entries
-        if isinstance(entry.get("logprob"), int | float) and not math.isnan(entry["logprob"])
+        # Compared, not converted: JSON has whole numbers that no float holds. Not a number compares false.
+        if isinstance(entry.get("logprob"), int | float) and -math.inf <= entry["logprob"] <= sys.float_info.max
     )
 
 
 def _usage(data: object) -> Usage:
     counts = [_object(data).get(name) for name in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (count if isinstance(count, int) and count > 0 else 0 for count in counts)
+    prompt, completion = (count if isinstance(count, int) and 0 < count <= wire.MOST_TOKENS else 0 for count in counts)
     return Usage(prompt, completion)
 
 

@@ -268,6 +268,8 @@ def _usage(data: object, share: Usage) -> Usage:
         count = _typed(fields.get(name, 0), int, f"usage.{name}", "a whole number")
         if count < 0:
             raise _Malformed(f"usage.{name} is {count}; it must not be negative")
+        if count > wire.MOST_TOKENS:
+            raise _Malformed(f"usage.{name} is more than {wire.MOST_TOKENS}, which no answer takes")
         tokens.append(count)
     # Seconds are measured here: what the service claims about itself is not what the audit waited.
     return Usage(tokens[0], tokens[1], share.seconds)

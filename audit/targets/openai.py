@@ -262,7 +262,7 @@ class OpenAITarget(wire.Closing):
         started = time.perf_counter()
         try:
             reply = self._call(messages, {**self._decoding, **options})
-        except (openai.OpenAIError, RecAuditError) as error:
+        except (openai.OpenAIError, RecAuditError, ValueError, RecursionError) as error:
             failure = self._failure(error)
             if isinstance(failure, RecAuditError):
                 # `from None`: the client's errors hold the request, and with it the key.
@@ -315,6 +315,9 @@ class OpenAITarget(wire.Closing):
             return error
         if isinstance(cause, RecAuditError):  # raised by our own limits, inside the client
             return cause
+        if isinstance(error, ValueError | RecursionError):  # the client lets errors of its JSON parser through
+            said = wire.excerpt(str(error), self._secrets)
+            return TargetError(f"{where}: the response is not JSON ({said}); is base_url that of the API?")
         if isinstance(error, openai.APITimeoutError):
             return wire.timed_out(where, self._timeout_s)
         if isinstance(error, openai.APIStatusError):

@@ -216,6 +216,10 @@ def from_status(
     return TargetError(told)
 
 
+MOST_TOKENS = 2**31 - 1
+"""Of one answer: what an integer column of a store holds. A server that claims more has not counted."""
+
+
 def parse_retry_after(value: str | None) -> float | None:
     """Seconds to wait, from a `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3); None if unreadable."""
     if value is None:

@@ -1,0 +1,83 @@
+"""Faults that the fuzz tests found, each with the input that showed it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from helpers import catalog, new_run, request
+
+from audit.errors import StoreError, TargetError
+from audit.findings import Evidence, Finding
+from audit.store import Store, schema
+from audit.targets.http import HttpTarget
+from audit.targets.openai import OpenAITarget
+from audit.types import Answer
+
+ASKED = request("u", candidates=1)
+CHAT = b'{"choices": [{"message": {"content": "[\\"Winter Garden Number 4\\"]"}, %s}], "usage": {"prompt_tokens": %s}}'
+
+
+def replying(target: OpenAITarget | HttpTarget, *bodies: bytes) -> None:
+    """Let the target's client receive these bodies in turn, as JSON, without a network."""
+    left = list(bodies)
+
+    def reply(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=left.pop(0), headers={"content-type": "application/json"})
+
+    target._client._transport = httpx.MockTransport(reply)  # type: ignore[assignment]
+    target._client._mounts = {}
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b'{"choices": '])
+def test_a_chat_server_that_says_json_and_sends_none(body: bytes) -> None:
+    with OpenAITarget("m", base_url="http://127.0.0.1:1/v1", catalog=catalog()) as target:
+        replying(target, body)
+        with pytest.raises(TargetError, match=r"the response is not JSON .* is base_url"):
+            target.recommend([ASKED])
+
+
+def test_a_streamed_field_that_is_no_text() -> None:
+    with OpenAITarget("m", base_url="http://127.0.0.1:1/v1", catalog=catalog(), stream=True) as target:
+        replying(target, b'data: {"\\ud800": 1, "choices": []}\n\ndata: [DONE]\n\n')
+        with pytest.raises(TargetError, match="the response is not JSON"):
+            target.recommend([ASKED])
+
+
+def test_numbers_that_no_column_and_no_float_holds() -> None:
+    huge = b"1" + b"0" * 400
+    listed = b'"logprobs": {"content": [{"top_logprobs": [{"token": "Yes", "logprob": %s}]}]}' % huge
+    with OpenAITarget("m", base_url="http://127.0.0.1:1/v1", catalog=catalog(), logprobs=True) as target:
+        replying(target, CHAT % (listed, huge), CHAT % (listed, huge))
+        (ranked,) = target.recommend([ASKED])
+        assert (ranked.outcome, ranked.usage.prompt_tokens) == ("ok", 0)
+        (scored,) = target.recommend([request("u", candidates=1, task="score")])
+        assert (scored.outcome, scored.ranked) == ("unparsable", ())
+    with HttpTarget("http://127.0.0.1:1", catalog=catalog()) as service:
+        replying(service, b"{}", b'{"answers": [{"ranked": [], "usage": {"prompt_tokens": %s}}]}' % huge)
+        (answer,) = service.recommend([ASKED])
+        assert answer.outcome == "unparsable"
+        assert "usage.prompt_tokens is more than 2147483647" in answer.detail
+
+
+@pytest.mark.parametrize("body", ["", "[]", "null", "{}", '{"ranked": 3}', '{"u1": "x"}', "[" * 100_000])
+def test_a_row_that_somebody_changed(tmp_path: Path, body: str) -> None:
+    shown = Evidence("u1", "Case")
+    found = Finding("b", "x", "X", evidence=(shown.id,))
+    with Store(tmp_path / "runs.sqlite") as store:
+        run = new_run(store)
+        store.put_answers(run, [("key", ASKED, 0, Answer())])
+        store.save_module(run, "b", [found], [shown], {found.id: {"u1": 0.5}})
+        with store.engine.begin() as db:
+            for table in (schema.requests, schema.findings, schema.evidence):
+                db.execute(sa.update(table).values(body=body))
+        for what, read in (
+            ("request", lambda: store.requests([ASKED.digest])),
+            ("finding", lambda: store.findings(run)),
+            ("piece of evidence", lambda: store.evidence(run)),
+        ):
+            with pytest.raises(StoreError, match=f"a stored {what} in .* cannot be understood") as caught:
+                read()
+            assert "\n" not in str(caught.value)
