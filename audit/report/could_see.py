@@ -12,7 +12,7 @@ HEAD = ("Planted flaw", "Looked for by", "Seen 4 times in 5", "Seen 19 times in 
 _AT_95 = 3
 
 _FOR_95 = 20
-"""Repetitions below which a rate of 19 in 20 is told from no other; the column is left out where no control has them."""
+"""Repetitions below which a rate of 19 in 20 is told from no other; without any, the column is left out."""
 
 
 @dataclass(frozen=True)
