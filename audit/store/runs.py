@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,7 +58,7 @@ class Runs(Database):
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""
         return [
-            _run(row)
+            self._understood("run", row.body, partial(_run, row))
             for row in self._read(
                 sa.select(schema.runs).order_by(schema.runs.c.created.desc(), schema.runs.c.id.desc())
             )
@@ -103,8 +103,7 @@ def row_of(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _run(row: Any) -> RunRecord:  # noqa: ANN401 - a row of whichever SQLAlchemy version
-    body = json.loads(row.body)
+def _run(row: Any, body: Mapping[str, Any]) -> RunRecord:  # noqa: ANN401 - a row of whichever SQLAlchemy version
     return RunRecord(
         id=row.id,
         name=row.name,

@@ -1,6 +1,6 @@
 """Inputs for the readers: noise, and valid data with a few things in it made wrong, which reaches deeper than noise.
 
-`RECAUDIT_FUZZ` says how many inputs each reader gets (`make fuzz`: 10,000, drawn anew each time); without it a few,
+`RECAUDIT_FUZZ=10000 pytest tests/fuzz` gives each reader that many inputs, drawn anew each time; without it a few,
 always the same.
 """
 
