@@ -81,7 +81,7 @@ def roc_panels(curves: Sequence[Traced]) -> Markup:
         parts += _panel(one, left, top, low, named=n % _COLUMNS == 0)
     said = "; ".join(f"{one_line(one.label)}: {_read(one)}" for one in curves)
     columns = min(len(curves), _COLUMNS)
-    width = _GAP + columns * (_SIDE + _GAP) - _GAP + 12
+    width = _GAP + columns * (_SIDE + _GAP) - _GAP + 32
     height = rows * (_SIDE + _TOP + _FOOT)
     return svg("curves roc", height, f"Members found at each share of others accused. {said}", parts, width=width)
 
