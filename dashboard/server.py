@@ -153,7 +153,8 @@ _REFUSED = _FRAME.format("<h1>RecAudit</h1><p>This dashboard opens through its p
 
 def _own(to: str) -> str:
     """An address of this dashboard, whatever the form says."""
-    plain = to.isascii() and to.isprintable() and to.startswith("/") and not to.startswith(("//", "/\\\\"))
+    # A browser takes a backslash for a slash: `/\\evil` would be another host.
+    plain = to.isascii() and to.isprintable() and to.startswith("/") and "//" not in to[:2] and "\\" not in to
     return to if plain else "/"
 
 

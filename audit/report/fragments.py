@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from markupsafe import Markup, escape
@@ -21,7 +21,7 @@ from audit.report import facts as of_run
 from audit.report import summary as in_words
 from audit.report.compliance import FrameworkView
 from audit.report.could_see import CouldSee
-from audit.report.evidence import Exhibit, Shown
+from audit.report.evidence import Exhibit, Shown, explained
 from audit.report.html import environment
 from audit.report.view import Group, ModuleView, Row, RunView
 from audit.store import RunRecord
@@ -166,6 +166,11 @@ class _Frame:
     view: RunView | None
     anchor: str = "here"
     evidence: Mapping[str, Shown] = field(default_factory=dict)
+
+    @cached_property
+    def explained(self) -> Sequence[Exhibit]:
+        """Some answers with what moved them; read only when a part asks."""
+        return explained(self.view) if self.view else ()
 
 
 @cache

@@ -89,9 +89,7 @@ ORDERS: dict[str, Callable[[Sequence[Row]], list[Row]]] = {
     "By module": lambda rows: sorted(rows, key=lambda r: r.finding.module),
     "By name": lambda rows: sorted(rows, key=lambda r: one_line(r.finding.title).casefold()),
     "Largest value first": lambda rows: sorted(rows, key=lambda r: -(r.finding.estimate or 0.0)),
-    "Smallest p first": lambda rows: sorted(
-        rows, key=lambda r: 2.0 if r.finding.p_adjusted is None else r.finding.p_adjusted
-    ),
+    "Smallest p first": lambda rows: sorted(rows, key=_p),
 }
 
 
