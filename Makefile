@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy postgres test check format bench clean
+.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy explanation postgres test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,11 @@ fairness: assets ## the long fairness audits: eight attributes on a language mod
 	mkdir -p reports
 	$(BIN)/recaudit run examples/audits/fairness-smollm2.yaml --no-gate --store reports/fairness.sqlite --report reports/fairness-smollm2.html
 	$(BIN)/recaudit run examples/audits/mitigations-p5.yaml --no-gate --store reports/fairness.sqlite --report reports/mitigations-p5.html
+
+explanation: assets ## the long explanation audits: why tallrec says yes and SmolLM2 ranks first, 50 users each, resumable
+	mkdir -p reports
+	$(BIN)/recaudit run examples/audits/explanation-tallrec.yaml --no-gate --store reports/explanation-tallrec.sqlite --report reports/explanation-tallrec.html
+	$(BIN)/recaudit run examples/audits/explanation-smollm2.yaml --no-gate --store reports/explanation-smollm2.sqlite --report reports/explanation-smollm2.html
 
 hallucination: assets ## the long hallucination audit: 100 users in free text, five arms of passages
 	mkdir -p reports

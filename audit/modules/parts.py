@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -20,6 +21,9 @@ Block = Mapping[str, Any] | bool | None
 
 class Part(Protocol):
     """What every part offers. Its constructor takes its block of options, by keyword.
+
+    A part whose questions hang on earlier answers may also offer `stand_ins(context) -> list[Ask]`: those questions of
+    its plan that only stand for as many others. Where another part asks one of them too, it is still to be paid for.
 
     Findings leave a part with their p-values corrected: within its primary family by Holm, within families that are
     only explored by Benjamini and Hochberg. `Output.values` holds, for every finding that a mitigation could move, one
@@ -88,10 +92,19 @@ class Parts:
         return [ask for part in self.built.values() if part.lacking(context) is None for ask in part.plan(context)]
 
     def search_queries(self, context: Context) -> int:
-        """What they ask again behind each defense."""
-        if not self.shelf.blocks:
+        """What they may ask beyond the different questions of the plan, and all of it again behind each defense."""
+        adaptive = [
+            part for part in self.built.values() if hasattr(part, "stand_ins") and part.lacking(context) is None
+        ]
+        if not adaptive and not self.shelf.blocks:
             return 0
-        return len(self.shelf.blocks) * len({context.gateway.key(ask) for ask in self.plan(context)})
+        key = context.gateway.key
+        planned = Counter(key(ask) for ask in self.plan(context))
+        standing = [Counter(key(ask) for ask in part.stand_ins(context)) for part in adaptive]
+        replaced = sum(standing, Counter[object]())
+        sure = sum(count > replaced[one] for one, count in planned.items())
+        beyond = sure + sum(map(len, standing)) - len(planned)
+        return beyond + len(self.shelf.blocks) * (len(planned) + beyond)
 
     def run(self, context: Context) -> Output:
         """Run every part, bare and then behind each defense; say what could not be asked, and why."""

@@ -100,10 +100,10 @@ def half_width(se: ArrayLike, pairs: int, level: float = 0.95) -> Floats:
         pairs: on how many they rest.
         level: confidence level.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     errors = np.asarray(se, dtype=np.float64)
-    wide = float(t.ppf((1.0 + level) / 2.0, pairs - 1)) if pairs > 1 else np.inf
+    wide = float(stdtrit(pairs - 1, (1.0 + level) / 2.0)) if pairs > 1 else np.inf
     return np.where(errors > 0, wide * np.where(errors > 0, errors, 1.0), 0.0)
 
 

@@ -119,6 +119,22 @@ def test_the_plan_counts_every_defense(tmp_path: Path) -> None:
     assert len(parts().plan(context)) == len(context.cases)
 
 
+def test_questions_that_hang_on_answers_are_paid_beside_what_another_part_asks(tmp_path: Path) -> None:
+    class Adaptive(First):
+        def stand_ins(self, context: Context) -> list[Ask]:
+            return self.plan(context)
+
+    context = a_context(Scripted(first_candidates), tmp_path, candidates=10)
+    n = len(context.cases)
+    both = Parts(INFO, PLACES, {"first": First(), "search": Adaptive()}, Shelf((), "x"), examples=2)
+    assert len({context.gateway.key(ask) for ask in both.plan(context)}) == n
+    assert both.search_queries(context) == n, "the search may ask others than those that are asked anyway"
+    alone = Parts(INFO, PLACES, {"search": Adaptive()}, Shelf((), "x"), examples=2)
+    assert alone.search_queries(context) == 0
+    behind = Parts(INFO, PLACES, both.built, _Placed({"turn": {}}, "x"), examples=2)
+    assert behind.search_queries(context) == n + 2 * n
+
+
 def test_a_block_may_be_left_out_or_be_wrong() -> None:
     assert build_parts(PLACES, {"first": False}, where="m") == {}
     assert build_parts(PLACES, {"first": None}, where="m") == {}

@@ -18,7 +18,7 @@ from audit.modules.explanation.players import OPERATORS, Operator, kept, players
 from audit.modules.explanation.values import DRAWS, Case, Values, clean_asks, explained
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
-from audit.types import Answer
+from audit.types import Answer, Request
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,28 @@ class Counterfactuals:
         requests = list({ask.request.digest: ask.request for ask in clean}.values())
         asks = [*clean, *(Ask(request, repeat) for request in requests for repeat in range(1, self.repeats + 1))]
         for request in requests:
-            theirs = players(request)
-            for operator in self._operators if theirs else ():
-                rng = context.rng("explanation", "swap", request.digest)
-                swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else None
-                every = chain.from_iterable(combinations(range(len(theirs)), k) for k in range(len(theirs)))
-                most = self.evaluations + self.placebos + len(self._operators) - 1
-                sets = [kept(request, theirs, frozenset(one), operator, swaps) for one in islice(every, most)]
-                draws = DRAWS if context.info.randomised else 1
-                asks += [Ask(one, draw) for one in sets for draw in range(draws)]
-                asks += [Ask(sets[0], draws + repeat) for repeat in range(self.repeats)]
-        return asks
+            sets, draws = self._sets(context, request), DRAWS if context.info.randomised else 1
+            asks += [Ask(one[0], draws + repeat) for one in sets for repeat in range(self.repeats)]
+        return asks + self.stand_ins(context)
+
+    def stand_ins(self, context: Context) -> list[Ask]:
+        """See `audit.modules.parts.Part`: as many sets as the search may try, the smallest ones."""
+        draws = DRAWS if context.info.randomised else 1
+        requests = {ask.request.digest: ask.request for ask in clean_asks(context, self.users)}.values()
+        tried = [one for request in requests for sets in self._sets(context, request) for one in sets]
+        return [Ask(one, draw) for one in tried for draw in range(draws)]
+
+    def _sets(self, context: Context, request: Request) -> list[list[Request]]:
+        """Per operator, requests with a set of items taken away: none first."""
+        theirs = players(request)
+        found: list[list[Request]] = []
+        for operator in self._operators if theirs else ():
+            rng = context.rng("explanation", "swap", request.digest)
+            swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else None
+            every = chain.from_iterable(combinations(range(len(theirs)), k) for k in range(len(theirs)))
+            most = self.evaluations + self.placebos + len(self._operators) - 1
+            found.append([kept(request, theirs, frozenset(one), operator, swaps) for one in islice(every, most)])
+        return found
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Search, ask again, and conclude."""
@@ -104,7 +115,7 @@ class Counterfactuals:
     def _checked(self, context: Context, cases: Sequence[Case], operator: Operator) -> list[Checked]:
         if not cases:
             return []
-        values = _values(context, cases, operator)
+        values = Values(context, cases, operator)
         clean = values.answers([[frozenset(range(len(theirs)))] for theirs in values.players])
         deciders = [Decider.of(case, answers[0]) for case, answers in zip(cases, clean, strict=True)]
         ends = self._searched(values, deciders)
@@ -195,21 +206,6 @@ def _taken(values: Values, deciders: Sequence[Decider], wanted: Mapping[int, Seq
 
 def _rest(values: Values, number: int, removed: Set) -> Set:
     return frozenset(range(len(values.players[number]))) - removed
-
-
-def _values(context: Context, cases: Sequence[Case], operator: Operator) -> Values:
-    values = Values(context, cases, operator)
-    if operator != "swap":
-        return values
-    swaps = list(values.swaps)
-    for number, case in enumerate(values.cases):
-        if any(getattr(other, "id", None) == case.item.id for other in swaps[number].values()):
-            # The explained item itself would enter the history, and many targets never name what the user has had.
-            request = replace(case.request, candidates=(*(case.request.candidates or ()), case.item))
-            rng = context.rng("explanation", "swap", case.id, "another")
-            swaps[number] = swaps_for(request, values.players[number], context.dataset, rng)
-    values.swaps = tuple(swaps)
-    return values
 
 
 def _with_decision(case: Case, whole: Mapping[str, object]) -> Case:

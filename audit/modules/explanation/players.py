@@ -128,7 +128,12 @@ def removals(
 
 
 def swaps_for(
-    request: Request, players: Sequence[Player], dataset: Dataset, rng: np.random.Generator
+    request: Request,
+    players: Sequence[Player],
+    dataset: Dataset,
+    rng: np.random.Generator,
+    *,
+    explained: str | None = None,
 ) -> dict[str, Swap]:
     """What stands in the place of each player under `swap`.
 
@@ -142,12 +147,14 @@ def swaps_for(
         players: of that request.
         dataset: gives popularity and other users' attributes.
         rng: source of the draws; equal streams give equal swaps.
+        explained: id of the item that is explained: it never stands in for another, or its own value would be measured
+            with it in the history. Known only once the target has answered; a plan leaves it out.
 
     Raises:
         ConfigError: the catalogue holds too few other items.
     """
     history = [p for p in players if p.position is not None]
-    found: dict[str, Swap] = dict(_items_as_popular(request, history, dataset, rng)) if history else {}
+    found: dict[str, Swap] = dict(_items_as_popular(request, history, dataset, rng, explained)) if history else {}
     for player in players:
         if player.position is not None:
             continue
@@ -189,13 +196,14 @@ def _another_order(count: int, rng: np.random.Generator) -> tuple[int, ...]:
 
 
 def _items_as_popular(
-    request: Request, history: Sequence[Player], dataset: Dataset, rng: np.random.Generator
+    request: Request, history: Sequence[Player], dataset: Dataset, rng: np.random.Generator, explained: str | None
 ) -> dict[str, Item]:
     items, known = dataset.catalog.items_in_order, dataset.popularity
     order = sorted(range(len(items)), key=lambda i: (known[items[i].id], items[i].id))
     place = {items[i].id: rank for rank, i in enumerate(order)}
     events = request.user.history
     had = {e.item.id for e in events} | {c.id for c in request.candidates or ()}
+    had |= {explained} if explained is not None else set()
     if request.user.id in dataset.sequences:
         had |= {items[i].id for i in dataset.sequences[request.user.id]}
     free = np.array([rank for rank, i in enumerate(order) if items[i].id not in had], dtype=np.int64)

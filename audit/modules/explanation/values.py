@@ -117,7 +117,12 @@ def explained(context: Context, users: int, *, repeats: int = REPEATS) -> Explai
         if not reading.random and len({order[0] for order in orders}) > 1:
             unstable.append(case.id)
             continue
-        if second is not None and np.isfinite(leads).all() and leads.mean() <= max(2 * leads.std(), 1e-9):
+        if context.task == "score":
+            # What is explained is the yes or no to one item, so a tie with another one takes nothing from it.
+            wavers = reading.scale == "logit of yes" and len({reading.worth(a, item.id) > 0 for a in group}) > 1
+        else:
+            wavers = second is not None and np.isfinite(leads).all() and leads.mean() <= max(2 * leads.std(), 1e-9)
+        if wavers:
             unstable.append(case.id)
             continue
         runner_up = _known(context, request, second) if second is not None and reading.paired else None
@@ -244,7 +249,7 @@ class Values:
         if self.operator != "swap" and not any(p.field == "candidates" for p in theirs):
             return {}
         rng = self.context.rng("explanation", "swap", case.id)
-        return swaps_for(case.request, theirs, self.context.dataset, rng)
+        return swaps_for(case.request, theirs, self.context.dataset, rng, explained=case.item.id)
 
 
 @dataclass(frozen=True)
@@ -303,23 +308,29 @@ class _Reading:
             if self.scale == "share of samples":
                 return float(place > 0)
             return 1.0 / place if place else 0.0
-        return self._worth(answer, case.item.id, None if case.runner_up is None else case.runner_up.id)
+        return self.worth(answer, case.item.id, None if case.runner_up is None else case.runner_up.id)
 
     def lead(self, answer: Answer, item: str, second: str | None) -> float:
         """How far the first item is ahead; NaN without scores."""
         if self.scale in ("reciprocal rank", "share of samples") or second is None:
             return float("nan")
-        return self._worth(answer, item, second)
+        return self.worth(answer, item, second)
 
     def stands(self, answer: Answer, case: Case) -> bool:
         """Whether an answer is still that recommendation."""
         if answer.outcome != "ok" or not answer.ranked:
             return False
         if case.yes is not None:
-            return (self._worth(answer, case.item.id, None) > 0) == case.yes
-        return _order(answer, self.task)[0] == case.item.id
+            return (self.worth(answer, case.item.id) > 0) == case.yes
+        # An item that was taken out of the history may come back in the list: what changes then is what is left out of
+        # it, not what is preferred. So for counterfactuals too (`decisions.Decider`).
+        had = {event.item.id for event in case.request.user.history} - {case.item.id}
+        order = _order(answer, self.task)
+        left = order if self.task == "score" else [name for name in order if name not in had]
+        return bool(left) and left[0] == case.item.id
 
-    def _worth(self, answer: Answer, item: str, second: str | None) -> float:
+    def worth(self, answer: Answer, item: str, second: str | None = None) -> float:
+        """Of an item, alone or against a second one; NaN without scores."""
         scores = {r.item_id: r.score for r in answer.ranked if r.score is not None and r.item_id is not None}
         if not scores:
             return float("nan")

@@ -235,6 +235,32 @@ def test_without_scores_the_place_in_the_list_is_the_value(tmp_path):
     assert values.decisions([[everyone, everyone - {2}]])[0].tolist() == [True, False]
 
 
+def test_a_removed_item_that_comes_back_in_the_list_changes_no_decision(tmp_path):
+    def leaves_out_what_was_had(request):
+        had = {e.item.id for e in request.user.history}
+        pool = sorted(small_world().catalog.items_in_order, key=lambda item: item.id not in everything)
+        return Answer(tuple(Ranked(i.id, i.title) for i in pool if i.id not in had))
+
+    context = a_linear(tmp_path, linear, users=1)
+    everything = {e.item.id for e in context.cases[0].request.user.history}
+    context = a_linear(tmp_path / "b", leaves_out_what_was_had, reveals=frozenset(), users=1)
+    values = Values(context, explained(context, 1).cases, "delete")
+    everyone = frozenset(range(6))
+    answers = values.answers([[everyone - {2}]])[0][0]
+    assert answers[0].ids[0] == values.cases[0].request.user.history[2].item.id, "it comes back first"
+    assert values.decisions([[everyone, everyone - {2}]])[0].tolist() == [True, True]
+
+
+def test_a_score_target_that_says_the_same_of_all_its_items_is_explained(tmp_path):
+    def alike(request):
+        return Answer(tuple(Ranked(c.id, c.title, 0.25 + 0.01 * len(request.user.history)) for c in request.candidates))
+
+    context = a_context(Scripted(alike, tasks=("score",), reveals=SEEN), tmp_path, task="score", users=3)
+    found = explained(context, 3)
+    assert (len(found.cases), found.unstable, found.unanswered) == (3, (), ())
+    assert all(case.yes is False for case in found.cases)
+
+
 def test_a_yes_no_target_is_asked_about_the_one_item_on_the_scale_of_logits(tmp_path):
     def yes(request):
         total = sum(weight(e.item.id) for e in request.user.history)
@@ -347,6 +373,15 @@ def test_a_swap_is_as_popular_unseen_and_the_same_each_time():
         assert swaps[player.field].id not in had
         own, other = order.index(request.user.history[player.position].item.id), order.index(swaps[player.field].id)
         assert own * 10 // len(order) == other * 10 // len(order) or abs(own - other) < 30
+
+
+def test_the_explained_item_never_stands_in_for_another():
+    data, request = small_world(), replace(a_linear_request(), candidates=None)
+    found = players(request)
+    drawn = swaps_for(request, found, data, np.random.default_rng(4))["history[0]"].id
+    for seed in range(4, 40):
+        swaps = swaps_for(request, found, data, np.random.default_rng(seed), explained=drawn)
+        assert drawn not in {s.id for s in swaps.values()}
 
 
 def test_a_user_who_has_had_everything_cannot_be_given_swaps():
