@@ -54,6 +54,12 @@ def figures(finding: Finding, policy: Policy) -> str:
     return "; ".join(parts)
 
 
+MOST_COMMANDS = 20
+"""Pieces of evidence of one finding that are named; a file for a CI system has a bounded size."""
+
+
 def opened_by(run: Run, finding: Finding) -> list[str]:
-    """The commands that open the evidence of a finding."""
-    return [f"recaudit show {plain(run.id)} --evidence {plain(key)}" for key in finding.evidence]
+    """The commands that open the evidence of a finding, and how many more pieces there are."""
+    listed = [f"recaudit show {plain(run.id)} --evidence {plain(key)}" for key in finding.evidence[:MOST_COMMANDS]]
+    more = len(finding.evidence) - MOST_COMMANDS
+    return [*listed, f"and {count(more, 'more piece')} of evidence in the store"] if more > 0 else listed

@@ -90,6 +90,14 @@ def test_a_failure_says_why_and_how_to_open_its_evidence(shown: Run) -> None:
     assert f"recaudit show {shown.id} --evidence " in failure.text
 
 
+def test_evidence_is_bounded_and_the_rest_is_counted(make_run: MakeRun) -> None:
+    run = make_run([replace(FLIP, evidence=tuple(f"{i:016x}" for i in range(50_000)))])
+    for kind in ("junit", "sarif"):
+        text = render([run], kind)
+        assert text.count(f"recaudit show {run.id} --evidence ") == 20
+        assert "and 49,980 more pieces of evidence in the store" in text
+
+
 def test_what_is_open_fails_where_the_policy_asks_for_certainty(shown: Run) -> None:
     found = [r for s in parsed(with_policy(shown, certainty=True)) for case in s for r in case.result]
     failures = [r.message for r in found if isinstance(r, junitparser.Failure)]
