@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from audit import registry
 from audit.errors import ConfigError
 from audit.findings import Finding, Verdict, not_applicable
-from audit.policy import Policy, Rule, by_severity, gate, known_metrics, load, packs
+from audit.policy import Policy, Rule, by_severity, gate, held_back, known_metrics, load, packs
 
 
 def finding(estimate: float = 0.5, low: float = 0.4, high: float = 0.6, **fields: Any) -> Finding:
@@ -87,14 +87,25 @@ def test_an_open_question_says_how_many_would_settle_it() -> None:
 
 
 def test_what_lies_beyond_the_limit_does_not_fail_while_a_condition_is_unmet() -> None:
-    held_back = finding(0.7, 0.6, 0.8, unmet=("its sign turns on held-out anchors",))
-    judged = MAX.judge(held_back)
+    unmet = finding(0.7, 0.6, 0.8, unmet=("its sign turns on held-out anchors",))
+    judged = MAX.judge(unmet)
     assert judged.verdict == "inconclusive"
     assert judged.n_to_settle is None, "more units would not mend it"
     assert "beyond the limit 0.5" in judged.reason
     assert "because its sign turns on held-out anchors" in judged.reason
-    assert verdict(MIN, held_back) == "pass", "an unmet condition never takes a pass away"
+    assert verdict(MIN, unmet) == "pass", "an unmet condition takes no pass away by itself"
     assert verdict(MAX, finding(0.3, 0.2, 0.4, unmet=("its sign turns",))) == "pass"
+
+
+def test_a_rule_may_keep_a_pass_open_while_a_condition_is_unmet() -> None:
+    rule = MAX.model_copy(update={"conditions": "both"})
+    judged = rule.judge(finding(0.3, 0.2, 0.4, unmet=("the checker misses half of them",)))
+    assert (judged.verdict, judged.n_to_settle) == ("inconclusive", None)
+    assert "within the limit 0.5; it does not pass, because the checker misses half of them" in judged.reason
+    assert not held_back(judged), "it is no signal of a flaw"
+    assert verdict(rule, finding(0.3, 0.2, 0.4)) == "pass"
+    assert verdict(rule, finding(0.7, 0.6, 0.8, unmet=("its sign turns",))) == "inconclusive"
+    assert verdict(rule, finding(0.7, 0.6, 0.8)) == "fail"
 
 
 def test_an_effect_is_what_exceeds_the_floor() -> None:
