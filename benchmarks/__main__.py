@@ -22,9 +22,10 @@ def suites() -> Iterator[Callable[[], list[Row]]]:
     from benchmarks import claims, harness
 
     yield from (harness.cached_answers, harness.bootstrap, harness.report, harness.memory, claims.claims)
-    from benchmarks import scoring, textattack_loop
+    from benchmarks import attribution, scoring, textattack_loop
 
     yield from (scoring.scoring, scoring.word_insertion, textattack_loop.textattack_loop, scoring.generation)
+    yield attribution.attribution
 
 
 def table(rows: list[Row]) -> str:
