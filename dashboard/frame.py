@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
@@ -74,7 +75,7 @@ def pick() -> RunRecord:
     known = reading.records()
     offered = known[:MOST] if record in known[:MOST] else [record, *known[:MOST]]
     ids = [r.id for r in offered]
-    names = {r.id: f"{one_line(r.name)} · {r.created[:16].replace('T', ' ')}" for r in offered}
+    names = _names(offered)
     with st.sidebar:
         st.selectbox(
             "Run",
@@ -86,6 +87,13 @@ def pick() -> RunRecord:
             args=(f"pick-{record.id}",),
         )
     return record
+
+
+def _names(offered: Sequence[RunRecord]) -> dict[str, str]:
+    """What each run is called in a list; no two alike, since a browser sends back the words that were chosen."""
+    names = {r.id: f"{one_line(r.name)} · {r.created[:16].replace('T', ' ')}" for r in offered}
+    often = Counter(names.values())
+    return {run: f"{name} · {run[-6:]}" if often[name] > 1 else name for run, name in names.items()}
 
 
 def _picked(key: str) -> None:
