@@ -15,7 +15,6 @@ import yaml
 from audit.errors import ConfigError
 from audit.pack.manifest import MANIFEST, SIGNATURE, File, Limits, Manifest, sha256
 from audit.pack.signature import PrivateKey
-from audit.text import json_safe
 
 if TYPE_CHECKING:
     from audit.run import Run
@@ -149,8 +148,8 @@ def _contents(run: Run) -> Iterator[tuple[str, bytes]]:
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """JSON Lines. What a terminal would obey is escaped: people look into these files."""
-    return "".join(json_safe(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows).encode()
+    """JSON Lines in plain ASCII: nothing in them acts on the terminal of whoever looks into them."""
+    return "".join(json.dumps(row).replace("\x7f", "\\u007f") + "\n" for row in rows).encode()
 
 
 def _zipped(members: Mapping[str, bytes]) -> bytes:
