@@ -18,6 +18,14 @@ from audit.types import Task
 
 Profile = Literal["quick", "standard", "full"]
 
+YAML_FAULTS = (
+    yaml.YAMLError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
+"""What PyYAML raises: its own, and what Python does where a value is not what it looks like or is tagged as.
+
+Such are `2026-99-99`, `!!int ""` and a thousand brackets.
+"""
+
 PROFILE_USERS: Mapping[Profile, int | None] = {"quick": 100, "standard": 300, "full": None}
 """Users sampled when the configuration names no number; None for all."""
 
@@ -192,17 +200,24 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path}: there is no such file; `recaudit init` writes one to start from") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except YAML_FAULTS as error:
         where = (
             f"line {error.problem_mark.line + 1}: "
             if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark
             else ""
         )
-        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) and error.problem else str(error)
+        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) and error.problem else _plainly(error)
         raise ConfigError(f"{path.name}: {where}not valid YAML: {problem}") from error
     if not isinstance(data, Mapping):
         raise ConfigError(f"{path.name}: holds {type(data).__name__}, not a mapping of fields such as `target:`")
     return {str(key): value for key, value in data.items()}
+
+
+def _plainly(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    said = " ".join(str(error).split())
+    return said if isinstance(error, yaml.YAMLError) else f"a value is not of its type ({said}); put it in quotes"
 
 
 def _validated(data: Mapping[str, Any], where: str) -> AuditConfig:

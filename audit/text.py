@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from audit.redaction import redact
+
 # Characters that change how *other* characters are shown: they could hide or reverse what a target really wrote.
 _DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
@@ -15,12 +17,12 @@ _LINKED = re.compile(r":(?=//)|@(?=[A-Za-z])|(?<=www)\.")
 
 
 def visible(text: object) -> str:
-    r"""The text with every control and direction character written out, so that nothing in it can act.
+    r"""The text with every control and direction character written out, so that nothing in it can act; no secret.
 
     A terminal escape becomes `\x1b[31m`, a right-to-left override `\u202e`. Line breaks, tabs and the joiners that
     some scripts need stay.
     """
-    return "".join(_shown(character) for character in str(text))
+    return "".join(_shown(character) for character in redact(str(text)))
 
 
 def _shown(character: str) -> str:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -32,6 +33,7 @@ from audit.cli import (
 )
 from audit.cli.terminal import say
 from audit.errors import RecAuditError
+from audit.redaction import look_around, redact
 from audit.text import one_line
 
 # Typer 0.22 and later carry their own copy of click: this is the base class of whichever copy is in use.
@@ -94,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Before torch is imported: threads that wait busily halve each other's speed when another process shares the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    look_around()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not end an audit
@@ -119,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise
     except Exception as error:  # the last door: a person gets one line, whoever mends it gets the file
         if os.environ.get("RECAUDIT_DEBUG") == "1":
+            sys.excepthook = _print_trace
             raise
         say(f"error: this is a bug in RecAudit or in a plugin: {_summary(error)}; {_trace()}")
         return 2
@@ -138,13 +142,17 @@ def _summary(error: Exception) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
+def _print_trace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+
 def _trace() -> str:
     """Write the traceback of the exception being handled to a file, and say where."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="recaudit-error-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
         ) as file:
-            file.write(traceback.format_exc())
+            file.write(redact(traceback.format_exc()))
     except OSError:
         return "set RECAUDIT_DEBUG=1 to see where"
     return f"the full trace is in {file.name}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audit.redaction import redact_values
 from audit.text import json_safe, visible
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def put(text: str) -> None:
 
 def put_json(data: object) -> None:
     """A result as JSON: standard output. What a terminal would obey is escaped, so the data stay exactly the same."""
-    print(json_safe(json.dumps(data, ensure_ascii=False, indent=2)))
+    print(json_safe(json.dumps(redact_values(data), ensure_ascii=False, indent=2)))
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -12,6 +12,7 @@ from audit.errors import RecAuditError, TargetError, TargetUnavailable
 from audit.gateway.concurrency import Adaptive
 from audit.gateway.likelihoods import likelihoods
 from audit.gateway.records import Ask, Retry
+from audit.redaction import redact, redact_values
 from audit.target import Randomised, Recommender
 from audit.targets.wrap import check_answers, failed
 from audit.types import Answer
@@ -100,8 +101,19 @@ class Caller:
                     f"target: {self._failed_in_a_row} batches failed in a row, each {self.retry.attempts} times; the "
                     f"last error was: {error}. What was answered is stored: mend the target and resume the run"
                 ) from error
-            return [Answer(outcome="error", detail=str(error)) for _ in requests]
+            return [Answer(outcome="error", detail=redact(str(error))) for _ in requests]
         self._failed_in_a_row = 0
         limiter.succeeded()
         seconds = (time.perf_counter() - started) / len(requests)
-        return [a if a.usage.seconds else replace(a, usage=replace(a.usage, seconds=seconds)) for a in answers]
+        timed = [a if a.usage.seconds else replace(a, usage=replace(a.usage, seconds=seconds)) for a in answers]
+        return [_without_secrets(a) for a in timed]
+
+
+def _without_secrets(answer: Answer) -> Answer:
+    """The answer of a target that repeats a key it was given, such as in a message of its own library.
+
+    Here and not only in the store, so that nothing that is made of an answer holds it.
+    """
+    told = answer.to_dict()
+    clean = redact_values(told)
+    return answer if clean == told else Answer.from_dict(clean)

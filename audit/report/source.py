@@ -43,7 +43,7 @@ def read(path: Path | None) -> Source:
     uri = quote(_relative(path))
     try:
         tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError):
         return Source(uri)
     blocks = _children(tree)
     named = blocks.get("modules")

@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from audit.store import schema
+from audit.store.bodies import body_of
 from audit.store.database import Database
 from audit.store.records import RunUsage
-from audit.types import Answer, Request, Usage, canonical_json
+from audit.types import Answer, Request, Usage
 
 
 class Answers(Database):
@@ -49,7 +50,7 @@ class Answers(Database):
         if not rows:
             return
         requests = [
-            {"digest": r.digest, "body": canonical_json(r.to_dict())}
+            {"digest": r.digest, "body": body_of(r.to_dict())}
             for _, r, _, _ in rows
             if bodies and not isinstance(r, str)
         ]
@@ -59,7 +60,7 @@ class Answers(Database):
                 "request": request if isinstance(request, str) else request.digest,
                 "repeat": repeat,
                 "outcome": answer.outcome,
-                "body": canonical_json(answer.to_dict()),
+                "body": body_of(answer.to_dict()),
             }
             for key, request, repeat, answer in rows
         ]

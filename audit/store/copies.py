@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from audit.store import schema
+from audit.store.bodies import body_of
 from audit.store.database import Database
 from audit.store.records import RunRecord
 from audit.store.runs import row_of
-from audit.types import Answer, Request, canonical_json
+from audit.types import Answer, Request
 
 
 class Copies(Database):
@@ -33,14 +34,14 @@ class Copies(Database):
             requests: by digest.
             answers: by (request digest, repeat).
         """
-        kept = [{"digest": digest, "body": canonical_json(r.to_dict())} for digest, r in requests.items()]
+        kept = [{"digest": digest, "body": body_of(r.to_dict())} for digest, r in requests.items()]
         given = [
             {
                 "key": hashlib.sha256(f"{record.id}/{digest}/{repeat}".encode()).hexdigest(),
                 "request": digest,
                 "repeat": repeat,
                 "outcome": answer.outcome,
-                "body": canonical_json(answer.to_dict()),
+                "body": body_of(answer.to_dict()),
             }
             for (digest, repeat), answer in answers.items()
         ]

@@ -18,9 +18,13 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from audit.errors import EditError, StoreError
+from audit.redaction import is_telling, look_around, register
 from audit.store import schema
 
 T = TypeVar("T")
+
+_SECRET_OPTIONS = ("password", "sslpassword")
+"""Of a URL's query, where libpq takes them, too."""
 
 
 def default_location() -> str:
@@ -41,6 +45,7 @@ class Database:
         Raises:
             StoreError: it cannot be opened, is not a run store, or has another schema version.
         """
+        look_around()
         self.location = str(location if location is not None else default_location())
         self.engine = _engine(self.location, create=create)
         self._create = create
@@ -82,9 +87,7 @@ class Database:
     @property
     def shown(self) -> str:
         """The location without a password."""
-        if "://" in self.location:
-            return sa.engine.make_url(self.location).render_as_string(hide_password=True)
-        return self.location
+        return _without_password(sa.engine.make_url(self.location)) if "://" in self.location else self.location
 
     def close(self) -> None:
         """Release the connections."""
@@ -156,6 +159,9 @@ def _engine(location: str, *, create: bool) -> sa.Engine:
             url = sa.engine.make_url(location)
             if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
                 url = url.set(drivername="postgresql+psycopg")
+            for secret in (url.password, *(url.query.get(name) for name in _SECRET_OPTIONS)):
+                if isinstance(secret, str) and is_telling(secret):
+                    register(secret)
             if url.get_backend_name() == "postgresql":
                 return sa.create_engine(url, pool_pre_ping=True)
         except (sa.exc.ArgumentError, ValueError):
@@ -206,6 +212,11 @@ def _engine(location: str, *, create: bool) -> sa.Engine:
         cursor.close()
 
     return engine
+
+
+def _without_password(url: sa.URL) -> str:
+    hidden = {name: "***" for name in _SECRET_OPTIONS if name in url.query}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _is_contention(error: BaseException) -> bool:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from audit.findings import Evidence, Finding
 from audit.store import schema
+from audit.store.bodies import body_of
 from audit.store.database import Database
-from audit.types import canonical_json
 
 
 class Findings(Database):
@@ -42,16 +42,16 @@ class Findings(Database):
                 sums) have none.
         """
         rows = [
-            {"run": run, "module": module, "ordinal": i, "body": canonical_json(f.to_dict())}
+            {"run": run, "module": module, "ordinal": i, "body": body_of(f.to_dict())}
             for i, f in enumerate(findings)
         ]
         single = [
-            {"run": run, "finding": finding, "module": module, "body": canonical_json(dict(cases))}
+            {"run": run, "finding": finding, "module": module, "body": body_of(dict(cases))}
             for finding, cases in (values or {}).items()
         ]
         unique = {e.id: e for e in evidence}
         shown = [
-            {"run": run, "id": key, "module": module, "body": canonical_json(e.to_dict())} for key, e in unique.items()
+            {"run": run, "id": key, "module": module, "body": body_of(e.to_dict())} for key, e in unique.items()
         ]
 
         def work(db: sa.Connection) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from audit.errors import StoreError, nearest
+from audit.redaction import redact
 from audit.store import schema
+from audit.store.bodies import body_of
 from audit.store.database import Database
 from audit.store.records import RunRecord, Status
-from audit.types import canonical_json
 
 
 class Runs(Database):
@@ -95,11 +96,11 @@ def row_of(record: RunRecord) -> dict[str, Any]:
     }
     return {
         "id": record.id,
-        "name": record.name,
+        "name": redact(record.name),
         "created": record.created,
         "status": record.status,
         "verdict": record.verdict,
-        "body": canonical_json(body),
+        "body": body_of(body),
     }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from audit.store import schema
+from audit.store.bodies import body_of
 from audit.store.database import Database
-from audit.types import canonical_json
 
 
 class Searches(Database):
@@ -23,7 +23,7 @@ class Searches(Database):
 
     def save_search(self, run: str, name: str, body: object) -> None:
         """Keep what a search has found so far (JSON-compatible), in place of what was kept under this name."""
-        row = {"run": run, "name": name, "body": canonical_json(body)}
+        row = {"run": run, "name": name, "body": body_of(body)}
         insert = self._insert(schema.searches)
         kept = insert.on_conflict_do_update(
             index_elements=[schema.searches.c.run, schema.searches.c.name], set_={"body": insert.excluded.body}

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from audit.errors import RecAuditError, TargetError
+from audit.redaction import redact_values
 from audit.target import Input, Insight, TargetInfo
 from audit.targets import wire
 from audit.targets.wrap import ItemReader, check_answers, shown_kind, unparsable
@@ -135,7 +136,7 @@ class HttpTarget(wire.Closing):
             raise wire.from_network_error(error, f"{method} {self.url}{path}", self._timeout_s) from None
 
     def _json(self, response: httpx.Response, where: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
-        text = self._secrets.redact(response.content.decode("utf-8", errors="replace"))
+        text = response.content.decode("utf-8", errors="replace")
         if response.status_code != httpx.codes.OK:
             raise wire.from_status(
                 response.status_code,
@@ -145,9 +146,10 @@ class HttpTarget(wire.Closing):
                 secrets=self._secrets,
             )
         try:
-            return json.loads(text)
+            # After reading: a number may hold the digits of a secret, and JSON has many spellings for one text.
+            return redact_values(json.loads(text))
         except (ValueError, RecursionError):
-            kind = wire.excerpt(response.headers.get("content-type", "no content type"), self._secrets)
+            kind = wire.excerpt(response.headers.get("content-type", "no content type"))
             raise TargetError(f"{where}: the response is not JSON ({kind}): {wire.excerpt(text)!r}") from None
 
     def _answer(self, data: object, request: Request, share: Usage) -> Answer:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import openai
 
 from audit.errors import RecAuditError, TargetError, TargetUnavailable
+from audit.redaction import redact
 from audit.target import Insight, Rendered, TargetInfo
 from audit.targets import wire
 from audit.targets.chat_reply import NO_USAGE, Reply, events, from_chunks, from_completion, yes_probability
@@ -269,12 +270,12 @@ class OpenAITarget(wire.Closing):
                 raise failure from None
             reply = Reply(outcome=failure)
         usage = Usage(reply.usage.prompt_tokens, reply.usage.completion_tokens, time.perf_counter() - started)
-        text = self._secrets.redact(reply.text)
+        text, refusal = redact(reply.text), redact(reply.refusal)
         outcome = reply.outcome
-        if outcome is None and (reply.refusal or reply.finish_reason == "content_filter"):
-            detail = wire.excerpt(reply.refusal, self._secrets) or "the server's content filter stopped the answer"
-            outcome = Answer(text=text or reply.refusal, outcome="refused", detail=detail, usage=usage)
-        return Reply(text, reply.finish_reason, reply.refusal, usage, reply.first_token, outcome)
+        if outcome is None and (refusal or reply.finish_reason == "content_filter"):
+            detail = wire.excerpt(refusal) or "the server's content filter stopped the answer"
+            outcome = Answer(text=text or refusal, outcome="refused", detail=detail, usage=usage)
+        return Reply(text, reply.finish_reason, refusal, usage, reply.first_token, outcome)
 
     def _call(self, messages: list[dict[str, str]], options: Mapping[str, Any]) -> Reply:
         call: dict[str, Any] = {"model": self.model, "messages": messages, **options, "extra_body": self._extra or None}
@@ -287,7 +288,7 @@ class OpenAITarget(wire.Closing):
             if not (self._follow and response.lstrip().startswith("data:")):
                 raise TargetError(
                     f"{self.base_url}: the response is not a chat completion "
-                    f"({wire.excerpt(response, self._secrets)!r}); base_url must be the API's, often ending in /v1"
+                    f"({wire.excerpt(response)!r}); base_url must be the API's, often ending in /v1"
                 )
             self._streams = True
             return from_chunks(events(response), self.base_url)
@@ -316,18 +317,18 @@ class OpenAITarget(wire.Closing):
         if isinstance(cause, RecAuditError):  # raised by our own limits, inside the client
             return cause
         if isinstance(error, ValueError | RecursionError):  # the client lets errors of its JSON parser through
-            said = wire.excerpt(str(error), self._secrets)
+            said = wire.excerpt(str(error))
             return TargetError(f"{where}: the response is not JSON ({said}); is base_url that of the API?")
         if isinstance(error, openai.APITimeoutError):
             return wire.timed_out(where, self._timeout_s)
         if isinstance(error, openai.APIStatusError):
             said = _said(error)
             if error.status_code == 400 and (error.code == "context_length_exceeded" or _TOO_LONG.search(said)):
-                return Answer(outcome="error", detail=f"the prompt is too long: {wire.excerpt(said, self._secrets)}")
+                return Answer(outcome="error", detail=f"the prompt is too long: {wire.excerpt(said)}")
             if error.status_code == 400 and error.code in _FILTERED:
-                return Answer(outcome="refused", detail=wire.excerpt(said, self._secrets))
+                return Answer(outcome="refused", detail=wire.excerpt(said))
             if error.code == "insufficient_quota":  # a 429 that no waiting mends
-                return TargetError(f"{where}: the account's quota is used up: {wire.excerpt(said, self._secrets)}")
+                return TargetError(f"{where}: the account's quota is used up: {wire.excerpt(said)}")
             return wire.from_status(
                 error.status_code,
                 where,
@@ -337,7 +338,7 @@ class OpenAITarget(wire.Closing):
             )
         if isinstance(error, openai.APIConnectionError):
             return TargetUnavailable(f"{where}: nothing answers at this address; is the server running?")
-        return TargetUnavailable(f"{where}: {wire.excerpt(str(error), self._secrets)}")
+        return TargetUnavailable(f"{where}: {wire.excerpt(str(error))}")
 
 
 def _said(error: openai.APIStatusError) -> str:

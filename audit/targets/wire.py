@@ -21,11 +21,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from audit.errors import RecAuditError, TargetError, TargetUnavailable
+from audit.redaction import redact, register
 
 MAX_RESPONSE_BYTES = 8 * 2**20
 """Default limit on one response: about a thousand times a normal answer."""
-
-_SHORTEST_REDACTED = 6  # a shorter "secret" would be found in ordinary text
 
 
 class Secrets:
@@ -46,20 +45,12 @@ class Secrets:
         """The headers with their values, for the client and for nobody else."""
         return dict(self._headers)
 
-    def redact(self, text: str) -> str:
-        """`text` with every secret replaced, also the token after a scheme such as `Bearer`."""
-        for value in self._headers.values():
-            for secret in sorted({value, value.rpartition(" ")[2]}, key=len, reverse=True):
-                if len(secret) >= _SHORTEST_REDACTED:
-                    text = text.replace(secret, "[secret]")
-        return text
-
     def __repr__(self) -> str:
         return f"Secrets({', '.join(f'{h} from ${e}' for h, e in self.env_by_header.items())})"
 
 
 def read_secret(env: str, header: str) -> str:
-    """The value of an environment variable that goes into a header.
+    """The value of an environment variable that goes into a header; a secret from here on (`audit.redaction`).
 
     Raises:
         TargetError: it is unset, empty, or not printable ASCII. The value is never part of the message.
@@ -72,6 +63,7 @@ def read_secret(env: str, header: str) -> str:
             f"target: the environment variable {env} (for the header {header}) holds characters that no header may "
             "carry; it must be one line of printable ASCII"
         )
+    register(value)
     return value
 
 
@@ -121,8 +113,8 @@ def make_client(
         encoding = response.headers.get("content-encoding", "identity").lower()
         if encoding not in ("", "identity"):
             raise TargetError(
-                f"{url}: the server compressed its answer ({encoding!r}) although it was asked not to; a compressed "
-                "answer has no known size and is not read"
+                f"{url}: the server compressed its answer ({excerpt(encoding)!r}) although it was asked not to; a "
+                "compressed answer has no known size and is not read"
             )
         declared = response.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > max_response_bytes:
@@ -192,7 +184,7 @@ def from_status(
         where: what was asked, such as `POST http://…/recommend`.
         said: the body, of which the start is quoted.
         retry_after: the header `Retry-After`.
-        secrets: what must not be quoted, and which variables to check on 401 and 403.
+        secrets: which variables to check on 401 and 403.
 
     Returns:
         `TargetUnavailable` where asking again may help (408, 425, 429, 5xx), else `TargetError`.
@@ -201,7 +193,7 @@ def from_status(
         phrase = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         phrase = str(status)
-    said = excerpt(said, secrets)
+    said = excerpt(said)
     told = f"{where}: {phrase}" + (f": {said}" if said else "")
     if status in (408, 425, 429) or status >= 500:
         return TargetUnavailable(told, retry_after=parse_retry_after(retry_after), throttled=status == 429)
@@ -237,10 +229,9 @@ def parse_retry_after(value: str | None) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def excerpt(text: str, secrets: Secrets | None = None, length: int = 160) -> str:
+def excerpt(text: str, length: int = 160) -> str:
     """The start of a foreign text on one line, without secrets and without control characters."""
-    if secrets is not None:
-        text = secrets.redact(text)
+    text = redact(text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * length]).split())
     return text if len(text) <= length else text[: length - 1] + "…"
 

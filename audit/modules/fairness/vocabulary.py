@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from audit.config import YAML_FAULTS
 from audit.text import article
 
 _SLOT = re.compile(r"\{(a|value|anchor|k|noun)\}")
@@ -123,7 +124,7 @@ def vocabulary(templates: str | None = None) -> Vocabulary:
 def _own(path: str) -> dict[str, Any]:
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, *YAML_FAULTS) as error:
         raise ValueError(f"templates: {path!r} cannot be read ({error}); name a YAML file") from error
     parts = {"attributes", "placebos", "languages"}
     if not isinstance(data, dict) or set(data) - parts:
