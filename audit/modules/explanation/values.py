@@ -38,6 +38,8 @@ DRAWS = 20
 _LISTED = 100
 """Entries asked of a target that ranks its whole catalogue, so that the runner-up stays in sight."""
 _LEAST = 1e-15
+_ROUNDED = 0.05
+"""Logits apart at which a target says the same: half precision rounds logits near 20 so."""
 _BODIES = 3
 """Players taken away up to which the request is stored too, so that evidence can show it."""
 
@@ -403,7 +405,8 @@ def _about_one(context: Context, cases: Sequence[Case], reading: _Reading) -> li
     found = []
     for number, (case, one) in enumerate(zip(cases, alone, strict=True)):
         among, single = (reading.value(a, case) for a in answers[2 * number : 2 * number + 2])
-        same = abs(among - single) <= 1e-3 * max(1.0, abs(among))
+        near = _ROUNDED if reading.scale == "logit of yes" else 1e-3
+        same = abs(among - single) <= near * max(1.0, abs(among))
         chosen = one if same else case
         if reading.scale == "logit of yes":
             said = f"It says {'yes' if among > 0 else 'no'} to {case.item.title}"
