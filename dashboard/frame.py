@@ -91,7 +91,8 @@ def pick() -> RunRecord:
 
 def _names(offered: Sequence[RunRecord]) -> dict[str, str]:
     """What each run is called in a list; no two alike, since a browser sends back the words that were chosen."""
-    names = {r.id: f"{one_line(r.name)} · {r.created[:16].replace('T', ' ')}" for r in offered}
+    # The time first: the list is narrow, and the name stands at the head of the page.
+    names = {r.id: f"{r.created[:16].replace('T', ' ')} · {one_line(r.name)}" for r in offered}
     often = Counter(names.values())
     return {run: f"{name} · {run[-6:]}" if often[name] > 1 else name for run, name in names.items()}
 
@@ -136,7 +137,9 @@ def module(of: RunView, name: str) -> None:
         st.info(f"This run has no findings of the module {name}.", icon=":material/info:")
         return
     parts = fragments(of)
-    show(parts.figures(found), "figures")
+    figures = parts.figures(found)
+    if figures.striptags().strip():
+        show(figures, "figures")
     for group in found.groups:
         st.subheader(one_line(group.title), anchor=False)
         if group.hint:

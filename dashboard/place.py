@@ -11,6 +11,8 @@ from audit.errors import StoreError
 from audit.store import RunRecord
 from dashboard import reading
 
+HOME = "overview"
+"""The page that opens when an address names none."""
 RUN, FINDING, EVIDENCE = "run", "finding", "evidence"
 
 
@@ -47,10 +49,11 @@ def remember(run: str) -> None:
 
 
 def link(page: str, **words: str) -> str:
-    """The address of a page, relative to any other page."""
-    return f"{page}?{urlencode(words)}" if words else page
+    """The address of a page, relative to any other page. The first page has no name in it: Streamlit knows none."""
+    path = "./" if page == HOME else page
+    return f"{path}?{urlencode(words)}" if words else path
 
 
 def go(page: str, words: Mapping[str, str]) -> None:
     """Open another page of this dashboard."""
-    st.switch_page(st.session_state["pages"][page], query_params=dict(words))
+    st.switch_page(st.session_state["pages"][HOME if page == "./" else page], query_params=dict(words))

@@ -158,6 +158,12 @@ def opened(view: RunView, ids: Sequence[str]) -> dict[str, Exhibit]:
     return {key: _exhibit(key, piece, requests, answers, names) for key, piece in pieces.items()}
 
 
+def reply(request: Request, answer: Answer) -> Reply:
+    """An answer by itself, ready to be shown."""
+    names = {item.id: item.title for item in _items(request)}
+    return _reply(answer, min(request.k, _ENTRIES), names, None, free=request.task == "answer", marks=())
+
+
 def _items(request: Request) -> list[Item]:
     return [*(e.item for e in request.user.history), *(request.candidates or ())]
 

@@ -22,10 +22,11 @@ from audit.report import summary as in_words
 from audit.report.compliance import FrameworkView
 from audit.report.could_see import CouldSee
 from audit.report.evidence import Exhibit, Shown, explained
+from audit.report.evidence import reply as answer_shown
 from audit.report.html import environment
 from audit.report.view import Group, ModuleView, Row, RunView
 from audit.store import RunRecord
-from audit.types import Request
+from audit.types import Answer, Request
 
 CLASS = "recaudit"
 _SHEETS = ("report.css", "privacy.css", "compliance.css", "fragments.css")
@@ -48,7 +49,9 @@ class Fragments:
     def verdict(self) -> Markup:
         """The verdict, in one sentence."""
         run = self.view.run
-        return self._part("verdict", run.verdict, in_words.headline(run))
+        # What is not finished may still turn either way.
+        said = run.verdict if run.record.status == "finished" else "inconclusive"
+        return self._part("verdict", said, in_words.headline(run))
 
     def summary(self) -> Markup:
         """The questions that an owner asks, with a short answer each."""
@@ -118,6 +121,20 @@ def runs(records: Iterable[RunRecord], where: Callable[[str, str], str]) -> Mark
         where: the address of a run, by `run` and its id.
     """
     return _markup("runs", where, _Frame(None), [(r, of_run.moment(r.created)) for r in records])
+
+
+def asked(request: Request) -> Markup:
+    """A request of no run, field by field, with who writes it."""
+    return _markup("request", _nowhere, _Frame(None), requests.fields(request), requests.ZONES)
+
+
+def replied(request: Request, answer: Answer) -> Markup:
+    """An answer of no run."""
+    return _markup("reply", _nowhere, _Frame(None), answer_shown(request, answer))
+
+
+def _nowhere(kind: str, key: str) -> str:
+    return f"#{kind}-{key}"
 
 
 def _markup(name: str, where: Callable[[str, str], str], *given: object) -> Markup:

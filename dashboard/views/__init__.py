@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dashboard import frame
-from dashboard.views import case, compare, compliance, controls, finding, overview, runs
+from dashboard.views import case, compare, compliance, controls, finding, overview, runs, try_it
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ PAGES: dict[str, Sequence[Entry]] = {
         Entry("runs", "All runs", ":material/list:", runs.page),
     ),
 }
+LIVE: Sequence[Entry] = (Entry("try", "Try it", ":material/chat:", try_it.page),)
+"""Only where a target was named for it."""
 MODULES: Sequence[Entry] = (
     _of_module("quality", "Quality", "star"),
     _of_module("robustness", "Robustness", "shield"),

@@ -27,7 +27,7 @@ def page() -> None:
     number = st.pagination(pages, key=f"runs-{wanted}") if pages > 1 else 1
     st.caption(f"{count(len(known), 'run')}, newest first.")
     shown = known[(number - 1) * A_PAGE : number * A_PAGE]
-    frame.show(runs(shown, lambda _, run: place.link("overview", run=run)), f"runs-{number}")
+    frame.show(runs(shown, lambda _, run: place.link(place.HOME, run=run)), f"runs-{number}")
     cells: list[dict[str, Cell]] = [
         {
             "Run": r.id,
