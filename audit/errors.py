@@ -32,6 +32,12 @@ class StoreError(RecAuditError):
     """A run store that cannot be opened, read or written."""
 
 
+class StoreLost(StoreError):
+    """A run store that went away while it was used. What was stored is intact; `recaudit resume` goes on."""
+
+    exit_code = 3
+
+
 class TargetError(RecAuditError):
     """A target that cannot be built, or that failed in a way that makes asking further pointless."""
 

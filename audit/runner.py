@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from audit import registry
 from audit.config import AuditConfig, Profile, load
 from audit.data.load import load_dataset
-from audit.errors import ConfigError, DataError, StoreError, TargetError
+from audit.errors import ConfigError, DataError, StoreError, StoreLost, TargetError
 from audit.findings import Finding, overall
 from audit.gateway import Budget, Estimate, Gateway, Price, Progress
 from audit.modules.base import Context, Module, Prepares, build
@@ -39,6 +39,9 @@ DEFAULT_CANDIDATES = 20
 
 VALIDATION_USERS = 200
 """Users beyond those under audit whose clean requests may be used to set thresholds."""
+
+LAST_WAIT_S = 5.0
+"""How long a run that ends early tries to say so in the store. Unsaid, it can go on all the same."""
 
 _UNASKED = "dry-run"
 """Stands for the id of a run where nothing is asked."""
@@ -138,17 +141,20 @@ def resume(
         raise TargetError(
             f"resume {record.id}: it was started with a target object; resume it from Python with target=…"
         )
-    prepared = prepare(data, target=target, base=base)
-    if prepared.dataset.digest != digest:
-        prepared.close()
-        raise DataError(
-            f"resume {record.id}: the data changed since the run was started, so its answers would mix two datasets; "
-            "start a new run"
-        )
-    if retry_errors:
-        opened.forget_errors(record.id)
-    opened.set_status(record.id, "running")
-    return execute(Run(record, opened), prepared, progress=progress)
+    with opened.claim(record.id):
+        prepared = prepare(data, target=target, base=base)
+        try:
+            if prepared.dataset.digest != digest:
+                raise DataError(
+                    f"resume {record.id}: the data changed since the run was started, so its answers would mix two "
+                    "datasets; start a new run"
+                )
+            if retry_errors:
+                opened.forget_errors(record.id)
+            opened.set_status(record.id, "running")
+            return _carry_out(Run(record, opened), prepared, progress)
+        finally:
+            prepared.close()
 
 
 def prepare(
@@ -219,20 +225,33 @@ def begin(prepared: Prepared, store: Store) -> Run:
 
 
 def execute(run: Run, prepared: Prepared, *, progress: OnProgress | None = None) -> Run:
-    """Run every module and store what it finds. The replicas of a distributed target are ended with the run."""
+    """Run every module and store what it finds. The replicas of a distributed target are ended with the run.
+
+    Raises:
+        RecAuditError: as `run_audit`; a `StoreError` where another process works on this run.
+    """
+    try:
+        with run.store.claim(run.id):
+            return _carry_out(run, prepared, progress)
+    finally:
+        prepared.close()
+
+
+def _carry_out(run: Run, prepared: Prepared, progress: OnProgress | None) -> Run:
+    """The modules of a run that this process holds."""
     store = run.store
     try:
         context = _context(_gateway(run.id, store, prepared, progress), prepared, run.policy)
         for name, module in prepared.modules.items():
             output = module.run(context)
             store.save_module(run.id, name, output.findings, output.evidence, output.values)
+    except StoreLost:
+        raise  # it was waited for, and there is nowhere to write
     except BaseException:
         # Interrupts too: whatever ended it, the run can go on from what is stored.
         with suppress(StoreError):  # a full disk fails here again; the first error is the one to show
-            store.set_status(run.id, "stopped")
+            store.set_status(run.id, "stopped", wait_s=LAST_WAIT_S)
         raise
-    finally:
-        prepared.close()
     verdict = Run(run.record, store).verdict
     store.set_status(run.id, "finished", verdict)
     return Run(replace(run.record, status="finished", verdict=verdict), store)

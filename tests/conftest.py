@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import postgres
 import pytest
 from hypothesis import settings
 from world import make_world
@@ -22,6 +26,39 @@ settings.load_profile("patient")
 def world() -> Dataset:
     """The tiny world: 50 users, 120 items, about 1,400 events."""
     return make_world()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A private PostgreSQL server, started once."""
+    if not postgres.installed() and not os.environ.get("CI"):
+        pytest.skip("PostgreSQL is not installed; install your system's package `postgresql` to run this test")
+    with postgres.server() as started:
+        yield started
+
+
+@pytest.fixture
+def postgres_url(postgres_server: postgres.Server) -> str:
+    """Its database, empty."""
+    postgres.empty(postgres_server.url)
+    return postgres_server.url
+
+
+@pytest.fixture
+def postgres_again(postgres_server: postgres.Server, postgres_url: str) -> Iterator[postgres.Server]:
+    """The server itself, for a test that stops it; started again after the test."""
+    yield postgres_server
+    if not postgres_server.running:
+        postgres_server.start()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty run store may be made: what uses it is tested on both databases."""
+    if request.param == "sqlite":
+        return str(tmp_path / "runs.sqlite")
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def python(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_killed_process_costs_at_most_the_batch_in_flight(world: Dataset, tmp_path: Path) -> None:
+def test_a_killed_process_costs_at_most_the_batch_in_flight(world: Dataset, tmp_path: Path, location: str) -> None:
     (tmp_path / "hashing_target.py").write_text(TARGET)
     broken, whole = tmp_path / "broken.log", tmp_path / "whole.log"
 
@@ -76,16 +76,16 @@ def test_a_killed_process_costs_at_most_the_batch_in_flight(world: Dataset, tmp_
     (tmp_path / "audit.yaml").write_text(yaml.safe_dump(config(broken, 8 * 4 + 3)))
     (tmp_path / "whole.yaml").write_text(yaml.safe_dump(config(whole, -1)))
     start = "import sys; from audit.runner import run_audit; run_audit(sys.argv[1], store=sys.argv[2])"
-    killed = python(start, "audit.yaml", "broken.sqlite", cwd=tmp_path)
+    killed = python(start, "audit.yaml", location, cwd=tmp_path)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    with Store(tmp_path / "broken.sqlite") as store:
+    with Store(location) as store:
         assert store.run("latest").status == "running"
         assert store.usage(store.run("latest").id).queries == 32
     goes_on = "import sys; from audit.runner import resume; resume('latest', store=sys.argv[1])"
-    done = python(goes_on, "broken.sqlite", cwd=tmp_path)
+    done = python(goes_on, location, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     unbroken = run_audit(tmp_path / "whole.yaml", store=tmp_path / "whole.sqlite")
-    with Store(tmp_path / "broken.sqlite") as store:
+    with Store(location) as store:
         resumed = Run(store.run("latest"), store)
         assert resumed.record.status == "finished"
         assert findings(resumed) == findings(unbroken)

@@ -27,28 +27,6 @@ USAGE = Usage(10, 5, 0.5)
 Rows = list[tuple[str, Request, int, Answer]]
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    if not postgres.installed() and not os.environ.get("CI"):
-        pytest.skip("PostgreSQL is not installed; install your system's package `postgresql` to run this test")
-    with postgres.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty store may be made."""
-    if request.param == "sqlite":
-        return str(tmp_path / "runs.sqlite")
-    url: str = request.getfixturevalue("postgres_url")
-    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
-    with engine.begin() as db:
-        db.execute(sa.text("DROP SCHEMA public CASCADE"))
-        db.execute(sa.text("CREATE SCHEMA public"))
-    engine.dispose()
-    return url
-
-
 @pytest.fixture
 def store(location: str) -> Iterator[Store]:
     with Store(location) as opened:
@@ -207,10 +185,11 @@ location, name = sys.argv[1:]
 store = Store(location)
 run = new_run(store, name)
 asked = requests(200)
-for start in range(0, 200, 10):
-    batch = [(f"{name}-{n}", asked[n], 0, Answer()) for n in range(start, start + 10)]
-    batch += [(f"shared-{n}", asked[n], 0, Answer()) for n in range(start, start + 10)]
-    store.put_answers(run, batch)
+with store.claim(run):
+    for start in range(0, 200, 10):
+        batch = [(f"{name}-{n}", asked[n], 0, Answer()) for n in range(start, start + 10)]
+        batch += [(f"shared-{n}", asked[n], 0, Answer()) for n in range(start, start + 10)]
+        store.put_answers(run, batch)
 print(run)
 """
 

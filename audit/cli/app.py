@@ -28,6 +28,7 @@ from audit.cli import (
     report,
     run,
     schema,
+    store,
     targets,
     train,
 )
@@ -59,6 +60,7 @@ app.command("diff")(report.diff)
 app.command("gate")(read.gate)
 app.command("plugins")(plugins.plugins)
 app.add_typer(policies.app, name="policies")
+app.add_typer(store.app, name="store")
 app.add_typer(targets.app, name="targets")
 app.add_typer(assets.app, name="assets")
 app.command("train")(train.train)

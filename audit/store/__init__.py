@@ -7,6 +7,7 @@ nothing twice; a batch of answers is written in one transaction, so a killed pro
 from __future__ import annotations
 
 from audit.store.answers import Answers
+from audit.store.claims import Claims
 from audit.store.copies import Copies
 from audit.store.database import default_location
 from audit.store.findings import Findings
@@ -18,7 +19,7 @@ from audit.store.searches import Searches
 __all__ = ["SCHEMA", "RunRecord", "RunUsage", "Status", "Store", "default_location", "versions"]
 
 
-class Store(Runs, Answers, Searches, Findings, Copies):
+class Store(Claims, Runs, Answers, Searches, Findings, Copies):
     """An open run store. Safe to use from several threads and several processes at once."""
 
     def pace(self, target: str) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +15,17 @@ from urllib.parse import quote
 import platformdirs
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from audit.errors import EditError, StoreError
+from audit.errors import EditError, StoreError, StoreLost
 from audit.redaction import is_telling, look_around, register
 from audit.store import schema
 
 T = TypeVar("T")
+
+PATIENCE_S = 60.0
+"""How long a lock of another process, or a server that restarts, is waited for."""
 
 _SECRET_OPTIONS = ("password", "sslpassword")
 """Of a URL's query, where libpq takes them, too."""
@@ -43,12 +47,14 @@ class Database:
             create: whether a missing file is created; False for commands that only read.
 
         Raises:
-            StoreError: it cannot be opened, is not a run store, or has another schema version.
+            StoreError: it cannot be opened, is not a run store, or has another schema version (an older one is
+                upgraded by `audit.store.upgrade`, never by opening it).
         """
         look_around()
         self.location = str(location if location is not None else default_location())
         self.engine = _engine(self.location, create=create)
         self._create = create
+        self._opened = False
         self._insert: Callable[..., Any] = (
             postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
         )
@@ -60,29 +66,37 @@ class Database:
             raise
 
     def _prepare(self) -> None:
-        def prepare() -> int | None:
-            found_tables = set(sa.inspect(self.engine).get_table_names())
-            if self._create and "meta" in found_tables:
-                for table in (t for t in schema.LATER if t.name not in found_tables):
-                    table.create(self.engine, checkfirst=True)
-            if "meta" not in found_tables:
-                if not self._create:
-                    raise StoreError(
-                        f"--store: {self.shown} holds no runs; run an audit first, or name the store it was written to"
-                    )
-                schema.metadata.create_all(self.engine)
-            with self.engine.begin() as db:
-                found = db.execute(sa.select(schema.meta.c.schema)).scalar()
-                if found is None:
-                    db.execute(self._insert(schema.meta).values(schema=schema.VERSION).on_conflict_do_nothing())
+        def prepare() -> object:
+            found = self._version()
+            if found is not None:
                 return found
+            if not self._create:
+                raise StoreError(
+                    f"--store: {self.shown} holds no runs; run an audit first, or name the store it was written to"
+                )
+            schema.metadata.create_all(self.engine)
+            with self.engine.begin() as db:
+                # Last, so that a store with a version has all its tables, whenever its making was broken off.
+                db.execute(self._insert(schema.meta).values(schema=schema.VERSION).on_conflict_do_nothing())
+            return self._version()
 
         found = self._patiently(prepare)
-        if found not in (None, schema.VERSION):
+        if found != schema.VERSION:
+            older = isinstance(found, int) and found < schema.VERSION
+            where = "" if self.location == default_location() else f" --store {shlex.quote(self.shown)}"
+            mend = f"upgrade it with `recaudit store upgrade{where}`" if older else "open it with a newer RecAudit"
             raise StoreError(
                 f"--store: {self.shown} has schema {found}, this version reads {schema.VERSION}; "
-                "open it with the version that wrote it, or choose another store"
+                f"{mend}, or choose another store"
             )
+        self._opened = True
+
+    def _version(self) -> object:
+        """Version of the tables; None where there are none."""
+        if not sa.inspect(self.engine).has_table(schema.meta.name):
+            return None
+        with self.engine.connect() as db:
+            return db.execute(sa.select(sa.func.max(schema.meta.c.schema))).scalar()
 
     @property
     def shown(self) -> str:
@@ -105,6 +119,11 @@ class Database:
             yield
         except RetryError as error:
             cause = error.last_attempt.exception()
+            if cause is not None and _is_lost(cause):
+                raise StoreLost(
+                    f"--store: cannot {doing} {self.shown}: the connection was lost and did not come back in time "
+                    f"({_first_line(cause)}); what was stored before is intact: start the server and resume the run"
+                ) from error
             raise StoreError(
                 f"--store: cannot {doing} {self.shown}: it stayed locked by another process ({_first_line(cause)}); "
                 "end that process, or choose another store"
@@ -112,26 +131,45 @@ class Database:
         except DatabaseError as error:
             raise StoreError(f"--store: cannot {doing} {self.shown}: {_reason(error)}") from error
 
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Run a transaction again when another process held the lock, or created the same rows at the same moment."""
+    def _patiently(self, work: Callable[[], T], wait_s: float | None = None) -> T:
+        """Run a transaction again when another process held the lock, or the server went away in the middle of it.
+
+        Nobody knows whether a transaction whose connection broke in its COMMIT took place; so every transaction of the
+        store has the same effect when it runs twice.
+
+        Args:
+            work: the whole transaction.
+            wait_s: how long to try; None for `PATIENCE_S`.
+        """
+
+        def worth_waiting(error: BaseException) -> bool:
+            # A server that was never there is a wrong URL; one that was there comes back.
+            return _is_contention(error) or _is_starting(error) or (self._opened and _is_lost(error))
+
         retrying = Retrying(
-            retry=retry_if_exception(_is_contention),
+            retry=retry_if_exception(worth_waiting),
             wait=wait_random_exponential(multiplier=0.02, max=1.0),
-            stop=stop_after_delay(60),
+            stop=stop_after_delay(PATIENCE_S if wait_s is None else wait_s),
         )
         return retrying(work)
 
-    def _write(self, doing: str, work: Callable[[sa.Connection], T]) -> T:
+    def _write(self, doing: str, work: Callable[[sa.Connection], T], *, wait_s: float | None = None) -> T:
+        """Carry out a transaction that has the same effect when it runs twice."""
+
         def transaction() -> T:
             with self.engine.begin() as db:
                 return work(db)
 
         with self._guard(doing):
-            return self._patiently(transaction)
+            return self._patiently(transaction, wait_s)
 
     def _read(self, statement: sa.Executable) -> Sequence[Any]:
-        with self._guard("read"), self.engine.connect() as db:
-            return db.execute(statement).all()
+        def rows() -> Sequence[Any]:
+            with self.engine.connect() as db:
+                return db.execute(statement).all()
+
+        with self._guard("read"):
+            return self._patiently(rows)
 
     def _understood(self, what: str, body: str, read: Callable[[Any], T]) -> T:
         """The body of a row, read; a row that somebody changed is one sentence.
@@ -226,6 +264,22 @@ def _is_contention(error: BaseException) -> bool:
     return isinstance(error, OperationalError | DatabaseError) and any(
         sign in text for sign in ("database is locked", "deadlock detected", "already exists", "could not serialize")
     )
+
+
+def _is_starting(error: BaseException) -> bool:
+    """Whether a server answered that it is not ready yet, or not any more."""
+    return isinstance(error, OperationalError) and any(
+        sign in str(error) for sign in ("the database system is", "terminating connection")
+    )
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether there is no connection to the server, or not any more. A SQLite file is no server."""
+    if not isinstance(error, DBAPIError):
+        return False
+    # A connection that could not be made has no SQL state: the server had no say in it.
+    unreachable = isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") is None
+    return error.connection_invalidated or unreachable or _is_starting(error)
 
 
 def _first_line(error: BaseException | None) -> str:

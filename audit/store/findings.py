@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,11 +15,6 @@ from audit.store.database import Database
 
 class Findings(Database):
     """The part of a store that holds findings and evidence."""
-
-    @cached_property
-    def _has_values(self) -> bool:
-        with self._guard("read"):
-            return sa.inspect(self.engine).has_table(schema.values.name)
 
     def save_module(
         self,
@@ -42,17 +36,14 @@ class Findings(Database):
                 sums) have none.
         """
         rows = [
-            {"run": run, "module": module, "ordinal": i, "body": body_of(f.to_dict())}
-            for i, f in enumerate(findings)
+            {"run": run, "module": module, "ordinal": i, "body": body_of(f.to_dict())} for i, f in enumerate(findings)
         ]
         single = [
             {"run": run, "finding": finding, "module": module, "body": body_of(dict(cases))}
             for finding, cases in (values or {}).items()
         ]
         unique = {e.id: e for e in evidence}
-        shown = [
-            {"run": run, "id": key, "module": module, "body": body_of(e.to_dict())} for key, e in unique.items()
-        ]
+        shown = [{"run": run, "id": key, "module": module, "body": body_of(e.to_dict())} for key, e in unique.items()]
 
         def work(db: sa.Connection) -> None:
             db.execute(
@@ -73,8 +64,6 @@ class Findings(Database):
 
     def values(self, run: str, finding: str) -> dict[str, float]:
         """What each case gave to a finding, by case id; empty where the module kept no values."""
-        if not self._has_values:
-            return {}
         wanted = sa.select(schema.values.c.body).where(schema.values.c.run == run, schema.values.c.finding == finding)
         rows = self._read(wanted)
         return self._understood("value of a finding", rows[0][0], _numbers) if rows else {}

@@ -48,13 +48,22 @@ class Runs(Database):
             policy=policy or {},
             notes=tuple(notes),
         )
-        self._write("write", lambda db: db.execute(sa.insert(schema.runs).values(**row_of(record))))
+        # The id is new: a row that has it is this one, of a transaction that was thought lost.
+        new = self._insert(schema.runs).values(**row_of(record)).on_conflict_do_nothing()
+        self._write("write", lambda db: db.execute(new))
         return record
 
-    def set_status(self, run: str, status: Status, verdict: str | None = None) -> None:
-        """Change the state of a run."""
+    def set_status(self, run: str, status: Status, verdict: str | None = None, *, wait_s: float | None = None) -> None:
+        """Change the state of a run.
+
+        Args:
+            run: id of the run.
+            status: the new state.
+            verdict: of a finished run.
+            wait_s: how long a store that is locked or away is waited for; None for as long as in any other write.
+        """
         change = sa.update(schema.runs).where(schema.runs.c.id == run).values(status=status, verdict=verdict)
-        self._write("write", lambda db: db.execute(change))
+        self._write("write", lambda db: db.execute(change), wait_s=wait_s)
 
     def runs(self) -> list[RunRecord]:
         """All runs, newest first."""

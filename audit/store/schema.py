@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 1
-"""Of the tables; a store of another version is not opened."""
+VERSION = 2
+"""Of the tables, and the last of `audit/store/migrations/versions`; a store of another version is not opened."""
 
 metadata = sa.MetaData()
 meta = sa.Table("meta", metadata, sa.Column("schema", sa.Integer, primary_key=True))
@@ -78,8 +78,6 @@ searches = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
 )
-LATER = (values, searches)
-"""Tables that stores of early versions lack; they are added when such a store is opened for writing."""
 sa.Index("answers_request", answers.c.request, answers.c.repeat)
 
 CHUNK = 500

@@ -12,7 +12,7 @@ from cli_workspace import Cli
 from audit import __version__
 from audit.text import visible
 
-HEAVY = ("torch", "transformers", "pandas", "sqlalchemy", "scipy", "sklearn", "httpx")
+HEAVY = ("torch", "transformers", "pandas", "sqlalchemy", "scipy", "sklearn", "httpx", "alembic")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["targets", "check", "--help"], ["--version"]])
@@ -43,7 +43,7 @@ def test_help_lists_every_command(cli: Cli) -> None:
     text = cli("--help").out
     for command in ("init", "run", "resume", "list", "show", "report", "diff", "gate", "plugins"):
         assert f" {command} " in text
-    for command in ("targets", "assets", "train", "doctor"):
+    for command in ("store", "targets", "assets", "train", "doctor"):
         assert f" {command} " in text
 
 
