@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy explanation postgres test check format bench clean
+.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy explanation postgres chromium test check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -66,7 +66,13 @@ postgres: # the store is tested on a real server, which the tests start themselv
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
 	else echo "PostgreSQL is not installed, so its tests will be skipped; install your system's package 'postgresql'"; fi
 
-test: assets postgres ## run the tests
+chromium: # the dashboard is tested in a browser, which the tests drive themselves
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "Chromium is not installed, so tests in a browser will be skipped; install your system's package 'chromium'"; fi
+
+test: assets postgres chromium ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP) ## lint, types, and the direction of imports

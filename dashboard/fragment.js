@@ -57,7 +57,7 @@ async function saved(svg, kind, name) {
 function offer(place, name) {
   let number = 0;
   for (const svg of place.querySelectorAll("svg")) {
-    if (svg.closest("td, th, .legend")) continue;
+    if (svg.closest("td, th, .legend, .lead .plot")) continue; // A line of a table is no picture without its table.
     number += 1;
     const bar = document.createElement("p");
     bar.className = "take";
@@ -76,9 +76,9 @@ function offer(place, name) {
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const place = parentElement.querySelector(".place");
-  if (place.dataset.shown !== data.html) {
+  if (place.shown !== data.html) {
     place.replaceChildren(...clean(data.html));
-    place.dataset.shown = data.html;
+    place.shown = data.html;
     offer(place, data.name);
   }
   place.onclick = (event) => {

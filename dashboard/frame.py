@@ -21,7 +21,8 @@ from dashboard import place, reading
 
 _OWN = """
 button[aria-label="Download as CSV"] { display: none; }
-.block-container { max-width: 78rem; padding: 3rem 2rem 4rem; }
+.block-container { max-width: 78rem; padding: 2.6rem 2rem 4rem; }
+[data-testid="stMain"] h1 { font-size: 2rem; padding: 0 0 .3rem; }
 @media print {
   [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stDownloadButton"] { display: none; }
   .block-container { max-width: none; padding: 0; }
@@ -120,7 +121,7 @@ def _where(run: str, kind: str, key: str) -> str:
 def head(of: RunView, title: str, said: str = "") -> None:
     """The head of a page: its title, and of what run it speaks."""
     run = of.run
-    st.title(title, anchor=False)
+    st.title(reading.escaped(title), anchor=False)
     users = f" · {count(of.users, 'user')}" if of.users else ""
     told = f"{run.name} · target {facts.target(run)} · {of.dataset}{users} · {facts.date(run)}"
     st.caption(reading.escaped(told))
@@ -141,7 +142,7 @@ def module(of: RunView, name: str) -> None:
     if figures.striptags().strip():
         show(figures, "figures")
     for group in found.groups:
-        st.subheader(one_line(group.title), anchor=False)
+        st.subheader(reading.escaped(one_line(group.title)), anchor=False)
         if group.hint:
             st.caption(reading.escaped(group.hint))
         if group.pressing:

@@ -46,6 +46,7 @@ class World:
         running: a run in progress.
         finding: the gravest finding of `run`, which has evidence.
         evidence: its piece of evidence.
+        hostile: a finding whose title is `SCRIPT`, and a link in Markdown.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class World:
     running: str
     finding: str
     evidence: str
+    hostile: str
 
 
 def robustness(shift: float) -> Iterator[Finding]:
@@ -121,7 +123,12 @@ def findings(shift: float) -> list[Finding]:
         *private_world.everything(),
         *reasons_world.everything(),
     ]
-    return [*made, replace(HIT, metric="mrr", title=f"MRR of {SCRIPT}", estimate=0.31, ci=(0.2, 0.4))]
+    return [
+        *made,
+        replace(
+            HIT, metric="mrr", title=f"MRR of {SCRIPT} [click](https://evil.invalid)", estimate=0.31, ci=(0.2, 0.4)
+        ),
+    ]
 
 
 def fill(store: Store, path: Path) -> World:
@@ -129,8 +136,10 @@ def fill(store: Store, path: Path) -> World:
     running = _write(store, path, [HIT, ERRORS, LIFT], status="running")  # First, so that the latest run is finished.
     earlier = _write(store, path, findings(0.15), status="finished")
     run = _write(store, path, findings(0.0), status="finished")
-    worst = next(f for f in Run(store.run(run), store).findings if PIECE.id in f.evidence)
-    return World(path, run, earlier, running, worst.id, PIECE.id)
+    told = Run(store.run(run), store).findings
+    worst = next(f for f in told if PIECE.id in f.evidence)
+    hostile = next(f for f in told if SCRIPT in f.title)
+    return World(path, run, earlier, running, worst.id, PIECE.id, hostile.id)
 
 
 def _write(store: Store, path: Path, found: Sequence[Finding], *, status: Any) -> str:

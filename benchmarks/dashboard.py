@@ -1,0 +1,163 @@
+"""`python -m benchmarks.dashboard`: the dashboard over 200 runs and 1,000,000 pieces of evidence, seen in Chromium.
+
+Makes the store (about 1 GB, in a temporary folder) and prints seconds until a page is of use: until the verdict, the
+table or the exhibit that the page is there for is drawn. Takes several minutes, so `make bench` leaves it out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from audit.edits import HistoryInsert
+from audit.findings import Evidence, Finding
+from audit.policy import load
+from audit.store import Store
+from audit.types import Answer, Event, Item, Ranked, Request, User
+
+RUNS, PIECES, FINDINGS, SHOWN = 200, 5_000, 150, 30
+MODULES = ("fairness", "quality", "robustness")
+
+
+def make(path: Path) -> list[str]:
+    """Write the store: each run with its findings, its evidence, and as many answers that it rests on.
+
+    Returns:
+        The ids of the runs.
+    """
+    items = [Item(str(n), f"Title number {n} (19{n % 90 + 10})") for n in range(40)]
+    request = Request(User("u", tuple(Event(item, 4.0) for item in items[:20])), candidates=tuple(items[20:]), k=10)
+    edited = HistoryInsert(3, Event(items[30], 5.0))
+    pieces = [
+        Evidence(
+            f"u{n}", "An item added", request.digest, edited.apply(request).digest, edits=(edited,), note=f"rank {n}"
+        )
+        for n in range(PIECES)
+    ]
+    answer = Answer(tuple(Ranked(item.id, item.title) for item in items[20:30]), text="1. Title number 20")
+    policy = load("default", path.parent).model_dump(mode="json")
+    runs = []
+    with Store(path) as store:
+        for n in range(RUNS):
+            record = store.create_run(
+                f"nightly-{n % 10}", config={"dataset": {"name": "ml-100k"}}, target={"name": "target"},
+                versions={}, seed=n, policy=policy,
+            )  # fmt: skip
+            if n == 0:
+                rows = [(f"{k:064d}", q, k, answer) for k, q in enumerate((request, edited.apply(request)))]
+                rows += [(f"{k:064d}", request, k, answer) for k in range(2, PIECES)]
+                store.put_answers(record.id, rows, bodies=True)
+            else:
+                store.note_reuse(record.id, [f"{k:064d}" for k in range(PIECES)])
+            share = PIECES // len(MODULES)
+            for m, module in enumerate(MODULES):
+                # The last module takes what is left, so that all pieces of a run are there.
+                own = pieces[m * share : PIECES if m == len(MODULES) - 1 else (m + 1) * share]
+                found = [
+                    _finding(module, k, [e.id for e in own[k * SHOWN : (k + 1) * SHOWN]]) for k in range(FINDINGS // 3)
+                ]
+                store.save_module(record.id, module, found, own)
+            store.set_status(record.id, "finished", "fail")
+            runs.append(record.id)
+    return runs
+
+
+def _finding(module: str, n: int, evidence: list[str]) -> Finding:
+    metric = {"robustness": "flip_rate", "quality": "hr", "fairness": "excess_distance"}[module]
+    value = 0.1 + (n % 7) / 10
+    return Finding(
+        module, metric, f"Check {n} of {module}", {"attack": f"a{n}", "k": 10}, estimate=value,
+        ci=(value - 0.05, value + 0.05), n=500, floor=0.05, effect=value - 0.05, effect_ci=(value - 0.1, value),
+        evidence=tuple(evidence),
+    )  # fmt: skip
+
+
+@contextmanager
+def _served(path: Path) -> Iterator[str]:
+    from dashboard.settings import Settings
+
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+    environment = {**os.environ, **Settings(store=str(path)).to_environment()}
+    with subprocess.Popen([sys.executable, "-m", "dashboard", "--port", str(port)], env=environment) as server:
+        try:
+            address = f"http://127.0.0.1:{port}"
+            while True:
+                try:
+                    httpx.get(f"{address}/_stcore/health", trust_env=False)
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.2)
+            yield address
+        finally:
+            server.terminate()
+
+
+def measure(path: Path, runs: list[str]) -> dict[str, float]:
+    """Seconds until each page is of use; `again` are medians over runs that were not looked at before."""
+    from playwright.sync_api import sync_playwright
+
+    seen: dict[str, float] = {}
+    with _served(path) as site, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1360, "height": 900})
+        tab.set_default_timeout(120_000)
+
+        def timed(act: Any, until: str) -> float:
+            start = time.perf_counter()
+            act()
+            tab.locator(until).first.wait_for()
+            return time.perf_counter() - start
+
+        seen["overview, first visit to a new server"] = timed(lambda: tab.goto(site), ".verdict")
+        again = [timed(lambda run=run: tab.goto(f"{site}/?run={run}"), ".verdict") for run in runs[50:55]]
+        seen["overview, a run not opened before"] = sorted(again)[2]
+        for title, until in (
+            ("Robustness", "table.matrix"),
+            ("Fairness", "h3"),
+            ("All runs", ".recaudit table"),
+            ("Compliance", "h1:has-text('Compliance')"),
+            ("Overview", ".verdict"),
+        ):
+            link = tab.locator("[data-testid=stSidebarNav]").get_by_text(title, exact=True)
+            tab.wait_for_timeout(1500)
+            seen[f"switch to {title}"] = timed(link.click, until)
+        tab.wait_for_timeout(1500)
+        seen["from the overview to a finding"] = timed(tab.locator('a[href*="finding?"]').first.click, "table.pieces")
+        tab.wait_for_timeout(1500)
+        seen["from a finding to a raw answer"] = timed(tab.locator('a[href*="evidence?"]').first.click, "dl.request")
+        browser.close()
+    return seen
+
+
+def main() -> None:
+    """Make, measure, print one line of JSON."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "runs.sqlite"
+        start = time.perf_counter()
+        runs = make(path)
+        made = time.perf_counter() - start
+        size = path.stat().st_size / 2**30
+        print(
+            f"{len(runs)} runs, {len(runs) * PIECES:,} pieces of evidence, {size:.2f} GB, in {made:.0f} s",
+            file=sys.stderr,
+        )
+        seen = measure(path, runs)
+    load = [round(x, 1) for x in os.getloadavg()]
+    print(json.dumps({**{name: round(seconds, 2) for name, seconds in seen.items()}, "load": load}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
