@@ -9,7 +9,7 @@ import typer
 from audit.cli.terminal import Form, FormOption, StoreOption, put, put_json
 from audit.text import count, visible
 
-app = typer.Typer(help="The run store: its version, and upgrades.", no_args_is_help=False, invoke_without_command=True)
+app = typer.Typer(help="The run store: its version, and upgrades.", invoke_without_command=True)
 
 
 @app.callback()
