@@ -99,8 +99,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: the ending {suffix!r} is unknown; use .csv, .tsv or .parquet")
     try:
         if suffix == ".parquet":
-            table = pd.read_parquet(path)
-            frame = pd.DataFrame({str(name): _as_text(table[name]) for name in table.columns})
+            frame = _read_parquet(path)
         else:
             frame = _read_text(path, _SEPARATORS[suffix])
     except FileNotFoundError:
@@ -117,6 +116,18 @@ def read_table(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise DataError(f"{path}: there are no rows below the column names")
     return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pyarrow as pa
+
+    try:
+        table = pd.read_parquet(path)
+        return pd.DataFrame({str(name): _as_text(table[name]) for name in table.columns})
+    except (pa.ArrowException, UnicodeDecodeError, LookupError, TypeError, AttributeError) as error:
+        # Not all of what pyarrow raises is a ValueError, pandas trusts what it once wrote into the file, and text that
+        # is no UTF-8 is mended here by no editor.
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _read_text(path: Path, separator: str) -> pd.DataFrame:

@@ -73,19 +73,21 @@ def check_url(url: str, field: str) -> str:
     Raises:
         TargetError: it is not http(s), has no host, or carries credentials, a query or a fragment.
     """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise TargetError(f"{field}: {url!r} is not a URL; write it like http://127.0.0.1:8000") from None
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        # The value is withheld: this is where people put keys.
+    not_a_url = f"{field}: {url!r} is not a URL; write it like http://127.0.0.1:8000"
+    if set("@?#") & set(url):
+        # The value is withheld: this is where people put keys. Looked for in the text, because a key with a slash
+        # would make another part of the URL out of what follows.
         raise TargetError(
             f"{field}: the URL carries credentials, a query or a fragment; put secrets into an environment variable "
             "and name it in the configuration"
         )
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise TargetError(not_a_url) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise TargetError(f"{field}: {url!r} is not a URL; write it like http://127.0.0.1:8000")
+        raise TargetError(not_a_url)
     return url.rstrip("/")
 
 
@@ -110,8 +112,8 @@ def make_client(
     """
 
     def limit(response: httpx.Response) -> None:
-        encoding = response.headers.get("content-encoding", "identity").lower()
-        if encoding not in ("", "identity"):
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding.lower() not in ("", "identity"):
             raise TargetError(
                 f"{url}: the server compressed its answer ({excerpt(encoding)!r}) although it was asked not to; a "
                 "compressed answer has no known size and is not read"

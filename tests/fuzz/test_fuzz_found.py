@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from helpers import catalog, new_run, request
 
-from audit.errors import StoreError, TargetError
+from audit.config import load as load_config
+from audit.data.files import read_table
+from audit.errors import ConfigError, DataError, StoreError, TargetError
 from audit.findings import Evidence, Finding
 from audit.store import Store, schema
 from audit.targets.http import HttpTarget
@@ -81,3 +84,34 @@ def test_a_row_that_somebody_changed(tmp_path: Path, body: str) -> None:
             with pytest.raises(StoreError, match=f"a stored {what} in .* cannot be understood") as caught:
                 read()
             assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 2026-99-99", "month must be in 1..12"),
+        ('a: !!int ""', "a value is not of its type"),
+        ("a: !!bool maybe", "a value is not of its type"),
+        ("a: !!timestamp soon", "a value is not of its type"),
+        ("[" * 3000, "nested too deeply"),
+    ],
+)
+def test_a_yaml_value_that_is_not_what_it_looks_like(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "audit.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=f"audit.yaml: .*not valid YAML: .*{said}"):
+        load_config(tmp_path / "audit.yaml")
+
+
+def test_a_parquet_file_that_pyarrow_gives_up_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    pd.DataFrame({"user": ["u1", "u2"], "item": ["i1", "i2"]}).to_parquet(path)
+    whole = path.read_bytes()
+    refused = []
+    for start in range(4, 200):
+        path.write_bytes(whole[:start] + b"\x80" + whole[start + 1 :])
+        try:
+            read_table(path)
+        except DataError as error:
+            refused.append(str(error))
+    assert refused
+    assert all("cannot be read as PARQUET" in said for said in refused)
