@@ -61,7 +61,7 @@ def verify_pack(
         put(f"{file.name}: {what}: {count(len(made.files), 'file')} as the manifest says")
     if found.authentic:
         vouched = [how for how, is_so in (("the digest", found.digest_matches), ("the signature", key)) if is_so]
-        put(f"This is the pack that was made: {' and '.join(vouched)} fit.")
+        put(f"This is the pack that was made: {' and '.join(vouched)} {'fit' if len(vouched) > 1 else 'fits'}.")
     else:
         signed = " It is signed; give its maker's public key with --key." if found.signature == "present" else ""
         put(f"Undamaged. That it is the pack that was made, only a digest kept elsewhere (--digest) can show.{signed}")

@@ -18,7 +18,7 @@ from audit.findings import Finding
 from audit.policy import by_severity
 from audit.report import facts
 from audit.report.markdown_parts import badge, table
-from audit.report.plain import params, plain
+from audit.report.plain import params, plain, sentences
 from audit.report.view import RunView
 from audit.text import count, interval, number
 from audit.text import markdown as md
@@ -48,8 +48,10 @@ def render(runs: Sequence[Run]) -> str:
 
 def _front(run: Run) -> dict[str, Any]:
     front: dict[str, Any] = {"tags": ["recommendation", "recaudit"]}
-    if results := [_indexed(run, f) for f in run.findings if _is_headline(f)]:
-        dataset = plain(RunView(run).dataset)
+    # The index names datasets as the Hub does; files of the owner have no such name.
+    named = run.record.config.get("dataset", {}).get("name")
+    if named and (results := [_indexed(f) for f in run.findings if _is_headline(f)]):
+        dataset = plain(named)
         front["model-index"] = [
             {
                 "name": plain(facts.target(run)),
@@ -70,7 +72,7 @@ def _is_headline(finding: Finding) -> bool:
     return finding.module == "quality" and finding.metric in _INDEXED and finding.estimate is not None
 
 
-def _indexed(run: Run, finding: Finding) -> dict[str, Any]:
+def _indexed(finding: Finding) -> dict[str, Any]:
     assert finding.estimate is not None  # noqa: S101 - for the type checker: `_is_headline` asked
     metric: dict[str, Any] = {
         "type": finding.metric,
@@ -127,10 +129,9 @@ def _is_telling(finding: Finding) -> bool:
 def _limits(findings: Sequence[Finding]) -> str:
     lines = []
     for f in findings[:_MOST]:
-        waiver = f" Waived by {md(f.waiver.owner)} until {md(f.waiver.expires)}." if f.waiver else ""
-        lines.append(
-            f"- **{md(f.title)}** ({f.severity}): {number(f.estimate)} {interval(f.ci)}. {md(f.reason)}{waiver}"
-        )
+        waiver = f"Waived by {plain(f.waiver.owner)} until {plain(f.waiver.expires)}" if f.waiver else ""
+        why = md(sentences(plain(f.reason), waiver))
+        lines.append(f"- **{md(f.title)}** ({f.severity}): {number(f.estimate)} {interval(f.ci)}. {why}")
     if len(findings) > _MOST:
         lines.append(f"- and {count(len(findings) - _MOST, 'more finding')} in the report")
     return "\n".join(lines)

@@ -23,6 +23,12 @@ def plain(text: object) -> str:
     return _NOT_TEXT.sub("\ufffd", one_line(text))
 
 
+def sentences(*parts: str) -> str:
+    """Parts as sentences one after the other; empty ones are left out."""
+    told = [part.rstrip(".") for part in parts if part]
+    return " ".join(f"{part[:1].upper()}{part[1:]}." for part in told)
+
+
 def params(finding: Finding) -> Mapping[str, str]:
     """What a finding was measured under, without what was not set."""
     return {plain(name): plain(value) for name, value in finding.params.items() if value is not None}

@@ -19,7 +19,7 @@ from audit.findings import SEVERITIES, Finding, Severity, Verdict, Waived
 from audit.policy import Policy, by_severity
 from audit.report import source as source_file
 from audit.report import words
-from audit.report.plain import figures, label, opened_by, params, plain
+from audit.report.plain import figures, label, opened_by, params, plain, sentences
 from audit.report.source import Source
 from audit.text import clip, count, json_safe
 from audit.text import markdown as md
@@ -226,8 +226,7 @@ def _result(
     waiver = finding.waiver
     kind = _KINDS[finding.verdict if waiver is None else waiver.verdict]
     head = f"{plain(finding.title)}: {words.VERDICT_WORDS[finding.verdict]}"
-    parts = [head, figures(finding, run.policy), plain(finding.reason), plain(finding.note)]
-    message = ". ".join(part.rstrip(".") for part in parts if part) + "."
+    message = sentences(head, figures(finding, run.policy), plain(finding.reason), plain(finding.note))
     return {
         "ruleId": plain(finding.name),
         "ruleIndex": rules[plain(finding.name)],

@@ -35,6 +35,9 @@ def test_the_hub_reads_its_results(shown: Run) -> None:
 
 def test_without_a_quantity_that_the_index_has_room_for_there_is_none(make_run: MakeRun) -> None:
     assert "model-index" not in front_of(render([make_run([FLIP])], "model-card"))
+    run = make_run([HIT])
+    own = Run(replace(run.record, config={"dataset": {"interactions": "mine.csv"}}), run.store)
+    assert "model-index" not in front_of(render([own], "model-card")), "the Hub has no name for files of one's own"
 
 
 def test_failures_open_questions_and_what_was_not_tested_are_limitations(shown: Run) -> None:
