@@ -107,6 +107,8 @@ def _restored(archive: zipfile.ZipFile, location: Path) -> Run:
         # Evidence is found by its id, whichever module it was stored with.
         store.save_module(record.id, module, own, list(evidence.values()), kept)
         evidence = {}
+    run = Run(record, store)
+    run.to_json()  # findings that no policy can judge, too
     return run
 
 
