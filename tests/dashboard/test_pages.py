@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from dashboard_world import PIECE, World
+from hostile import HTML, MARKDOWN
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from audit.store import Store
+from dashboard import reading
 from dashboard.settings import PREFIX
 from dashboard.views import MODULES, PAGES
 
@@ -158,3 +162,11 @@ def test_runs_can_be_found_by_a_part_of_their_name(visit: Visit, world_of_runs: 
 def test_a_piece_of_evidence_has_its_case_as_title(visit: Visit, world_of_runs: World) -> None:
     app = visit("evidence", run=world_of_runs.run, evidence=world_of_runs.evidence)
     assert app.title[0].value == PIECE.title
+
+
+@pytest.mark.parametrize("text", [*MARKDOWN, *HTML, ":material/home: :bomb:", "$x$ jane@evil.invalid WWW.evil.invalid"])
+def test_streamlit_finds_nothing_to_turn_into_a_link_or_a_picture(text: str) -> None:
+    shown = unescape(reading.escaped(text))
+    assert not re.search(r"https?://|(?i:www)\.|@\w|(?<!\\)\[|:\w+:|:material/", shown)
+    assert "$" not in reading.escaped(text)
+    assert "<" not in reading.escaped(text).replace(r"\<", "")
