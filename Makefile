@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev,postgres]'
 	touch $@
 
-.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy explanation postgres chromium test check format bench clean
+.PHONY: help install assets audit attack-table defense-table fairness hallucination privacy explanation postgres chromium test fuzz check format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
