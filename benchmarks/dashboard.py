@@ -1,6 +1,6 @@
 """`python -m benchmarks.dashboard`: the dashboard over 200 runs and 1,000,000 pieces of evidence, seen in Chromium.
 
-Makes the store (about 1 GB, in a temporary folder) and prints seconds until a page is of use: until the verdict, the
+Makes the store (0.7 GB, in a temporary folder) and prints seconds until a page is of use: until the verdict, the
 table or the exhibit that the page is there for is drawn. Takes several minutes, so `make bench` leaves it out.
 """
 
