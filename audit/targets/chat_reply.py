@@ -116,7 +116,8 @@ def _first_token(choice: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
         (_text(entry.get("token")), float(entry["logprob"]))
         for entry in entries
         # Compared, not converted: JSON has whole numbers that no float holds. Not a number compares false.
-        if isinstance(entry.get("logprob"), int | float) and -math.inf <= entry["logprob"] <= sys.float_info.max
+        if isinstance(given := entry.get("logprob"), int | float)
+        and (abs(given) <= sys.float_info.max or given == -math.inf)
     )
 
 

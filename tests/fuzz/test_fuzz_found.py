@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -14,6 +17,8 @@ from audit.config import load as load_config
 from audit.data.files import read_table
 from audit.errors import ConfigError, DataError, StoreError, TargetError
 from audit.findings import Evidence, Finding
+from audit.pack import open_pack, write_pack
+from audit.run import Run
 from audit.store import Store, schema
 from audit.targets.http import HttpTarget
 from audit.targets.openai import OpenAITarget
@@ -49,8 +54,9 @@ def test_a_streamed_field_that_is_no_text() -> None:
             target.recommend([ASKED])
 
 
-def test_numbers_that_no_column_and_no_float_holds() -> None:
-    huge = b"1" + b"0" * 400
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_numbers_that_no_column_and_no_float_holds(sign: bytes) -> None:
+    huge = sign + b"1" + b"0" * 400
     listed = b'"logprobs": {"content": [{"top_logprobs": [{"token": "Yes", "logprob": %s}]}]}' % huge
     with OpenAITarget("m", base_url="http://127.0.0.1:1/v1", catalog=catalog(), logprobs=True) as target:
         replying(target, CHAT % (listed, huge), CHAT % (listed, huge))
@@ -62,7 +68,8 @@ def test_numbers_that_no_column_and_no_float_holds() -> None:
         replying(service, b"{}", b'{"answers": [{"ranked": [], "usage": {"prompt_tokens": %s}}]}' % huge)
         (answer,) = service.recommend([ASKED])
         assert answer.outcome == "unparsable"
-        assert "usage.prompt_tokens is more than 2147483647" in answer.detail
+        said = "must not be negative" if sign else "usage.prompt_tokens is more than 2147483647"
+        assert said in answer.detail
 
 
 @pytest.mark.parametrize("body", ["", "[]", "null", "{}", '{"ranked": 3}', '{"u1": "x"}', "[" * 100_000])
@@ -115,3 +122,27 @@ def test_a_parquet_file_that_pyarrow_gives_up_on(tmp_path: Path) -> None:
             refused.append(str(error))
     assert refused
     assert all("cannot be read as PARQUET" in said for said in refused)
+
+
+def test_a_pack_whose_findings_nobody_can_judge(tmp_path: Path) -> None:
+    """Seen in a pack whose manifest fits: an interval without a lower bound."""
+    with Store(tmp_path / "runs.sqlite") as store:
+        run = new_run(store, policy={"name": "p", "rules": [{"metric": "b.x", "min": 0.1}]})
+        store.save_module(run, "b", [Finding("b", "x", "X", estimate=0.5, ci=(0.4, 0.6))], [])
+        store.set_status(run, "finished", "pass")
+        path = tmp_path / "run.zip"
+        write_pack(Run(store.run(run), store), path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files["findings.jsonl"] = files["findings.jsonl"].replace(b"0.6]", b"null]").replace(b"0.6 ]", b"null]")
+    manifest = json.loads(files["manifest.json"])
+    for entry in manifest["files"]:
+        raw = files[entry["path"]]
+        entry |= {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    files["manifest.json"] = json.dumps(manifest).encode()
+    assert b"null]" in files["findings.jsonl"]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in files.items():
+            archive.writestr(name, raw)
+    with pytest.raises(ConfigError, match="its files fit the manifest but cannot be understood"):
+        open_pack(path)
