@@ -227,18 +227,20 @@ def _validated(data: Mapping[str, Any], where: str) -> AuditConfig:
         raise ConfigError(sentence(error, AuditConfig, where)) from error
 
 
+def _is_member(part: int | str) -> bool:
+    return isinstance(part, str) and (part in {"int", "str", "path", "Path"} or part.startswith("tuple["))
+
+
 def sentence(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """The first mistake of a validation as one sentence."""
     first = error.errors()[0]
-    path = [
-        str(part)
-        for part in first["loc"]
-        if not (isinstance(part, str) and (part in {"int", "str", "path", "Path"} or part.startswith("tuple[")))
-    ]
+    kind = first["type"]
+    # Members of a union stand in the place, too. Where a name is what is wrong, the last part is the user's own.
+    own = len(first["loc"]) - 1 if kind in {"extra_forbidden", "missing"} else len(first["loc"])
+    path = [str(part) for at, part in enumerate(first["loc"]) if at == own or not _is_member(part)]
     name = ".".join(path) or "the file"
     value = first.get("input")
     shown = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
-    kind = first["type"]
     if kind == "extra_forbidden":
         return f"{where}: {name}: no field has this name; {nearest(path[-1], _fields_at(model, path[:-1]))}"
     if kind == "missing":

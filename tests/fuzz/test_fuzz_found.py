@@ -146,3 +146,13 @@ def test_a_pack_whose_findings_nobody_can_judge(tmp_path: Path) -> None:
             archive.writestr(name, raw)
     with pytest.raises(ConfigError, match="its files fit the manifest but cannot be understood"):
         open_pack(path)
+
+
+@pytest.mark.parametrize("name", ["tuple[", "str", "path", "int"])
+def test_a_field_that_is_named_like_a_type(name: str) -> None:
+    """Such names are left out of a place, where they are the members of a union."""
+    whole = {"name": "x", "dataset": {"name": "ml-100k"}, "target": {"kind": "http", "url": "http://localhost:1"}}
+    for given in ({**whole, name: 1}, {**whole, "budget": {name: 1}}):
+        with pytest.raises(ConfigError) as caught:
+            load_config(given)
+        assert f"{name}: no field has this name" in str(caught.value)
