@@ -75,7 +75,7 @@ chromium: # the dashboard is tested in a browser, which the tests drive themselv
 test: assets postgres chromium ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-fuzz: $(STAMP) ## 10,000 inputs for every reader, drawn anew each time; hours on two cores (RECAUDIT_FUZZ=N for another number)
+fuzz: $(STAMP) ## 10,000 inputs for every reader, drawn anew each time; an hour and more on two cores (RECAUDIT_FUZZ=N for another number)
 	RECAUDIT_FUZZ=$${RECAUDIT_FUZZ:-10000} OMP_NUM_THREADS=1 nice $(BIN)/python -m pytest tests/fuzz -n 2 --timeout=0 --durations=0
 
 check: $(STAMP) ## lint, types, and the direction of imports

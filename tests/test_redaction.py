@@ -70,7 +70,16 @@ def test_short_secrets_are_no_secrets() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["OPENAI_API_KEY", "HF_TOKEN", "PGPASSWORD", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "my_secret", "APIKEY", "KEY_2"],
+    [
+        "OPENAI_API_KEY",
+        "HF_TOKEN",
+        "PGPASSWORD",
+        "DB_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "my_secret",
+        "APIKEY",
+        "KEY_2",
+    ],
 )
 def test_variables_that_say_so_hold_secrets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "v4lue-of-it")
