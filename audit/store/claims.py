@@ -130,6 +130,10 @@ class Claims(Database):
 def _end(session: sa.Connection | None) -> None:
     """End a session. It does not go back into the pool, where its lock would live on."""
     if session is not None:
+        # At once: a server takes its time to notice that a session has ended.
+        if not session.invalidated:
+            with suppress(DBAPIError):
+                session.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         with suppress(DBAPIError):
             session.invalidate()
             session.close()

@@ -229,6 +229,6 @@ def test_in_print_the_menu_is_gone(tab: Page, site: str, world_of_runs: World) -
     try:
         assert not tab.locator("[data-testid=stSidebar]").is_visible()
         assert not main.get_by_role("button", name="CSV").first.is_visible()
-        assert main.locator(".verdict").first.is_visible()
+        main.locator(".verdict").first.wait_for(state="visible")
     finally:
         tab.emulate_media(media="screen")
