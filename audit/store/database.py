@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,8 @@ class Database:
         self._insert: Callable[..., Any] = (
             postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
         )
+        # Who forgets to close it leaves no connection open behind: a run keeps its store for as long as it lives.
+        weakref.finalize(self, self.engine.dispose)
         try:
             with self._guard("open"):
                 self._prepare()
