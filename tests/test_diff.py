@@ -105,7 +105,13 @@ def test_better_and_worse_follow_the_direction(
     make: Make, new: tuple[float, float, float], direction: str, outcome: str
 ) -> None:
     a, b = (replace(ndcg(*x), direction=direction) for x in ((0.5, 0.45, 0.55), new))
-    assert only(diff(make("a", [a]), make("b", [b]))).outcome == outcome
+    found = diff(make("a", [a]), make("b", [b]))
+    assert only(found).outcome == outcome
+    said = {
+        "changed": "1 finding changed that has no better side.",
+        "no evidence of change": "No evidence of change in",
+    }
+    assert headline(found).startswith(said.get(outcome, f"1 finding is {outcome}"))
 
 
 def test_many_comparisons_do_not_make_a_change(make: Make) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audit.errors import ConfigError, nearest
 from audit.report import words
 from audit.report.markdown_parts import badge, fold, table
-from audit.text import clip, count, interval, json_safe, number, one_line, p_value, percent
+from audit.text import clip, count, interval, json_safe, listed, number, one_line, p_value, percent
 from audit.text import markdown as md
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def render(diff: Diff, kind: str) -> str:
 
 def headline(diff: Diff) -> str:
     """What a release manager reads."""
-    worse, better = diff.of("worse"), diff.of("better")
+    worse, better, changed = diff.of("worse"), diff.of("better"), diff.of("changed")
     failing = [c for c in diff.changes if c.newly_failing]
     compared = [c for c in diff.changes if c.difference is not None]
     if not compared:
@@ -47,7 +47,11 @@ def headline(diff: Diff) -> str:
         parts.append(f"{count(len(worse), 'finding is', 'findings are')} worse")
     if better:
         parts.append(f"{count(len(better), 'finding is', 'findings are')} better")
-    text = " and ".join(parts) if parts else f"No evidence of change in any of {count(len(compared), 'finding')}"
+    if changed:
+        parts.append(
+            f"{count(len(changed), 'finding')} changed that {'has' if len(changed) == 1 else 'have'} no better side"
+        )
+    text = listed(parts) if parts else f"No evidence of change in any of {count(len(compared), 'finding')}"
     if failing:
         text += f"; {count(len(failing), 'check fails', 'checks fail')} that did not fail before"
         if not worse:
