@@ -1,1 +1,1 @@
-"""Streamlit pages over the run store: they read, they never run a model."""
+"""Streamlit pages over the run store: they read. A model is asked only on the page of a target that `--live` names."""

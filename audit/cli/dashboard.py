@@ -18,6 +18,7 @@ from audit.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PREFIX = "RECAUDIT_DASHBOARD_"
+"""As `dashboard.settings` reads it, which nothing in `audit` may import."""
 
 
 def dashboard(
@@ -43,7 +44,7 @@ def dashboard(
     if address not in LOOPBACK and password is None and user_header is None:
         raise ConfigError(
             f"--address: {address!r} can be reached by others, who would see every answer in the store; add "
-            "--password-env, or --user-header behind a proxy, or bind to 127.0.0.1"
+            "--password-env, or --user-header where only a proxy of yours reaches the port, or bind to 127.0.0.1"
         )
     if live is not None:
         _check_live(live)
