@@ -19,22 +19,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.data.splits import leave_one_out
-from audit.targets.zoo import checkpoint
 from audit.targets.zoo.p5_indexing import make
 from audit.targets.zoo.p5_model import Hyper, P5Net, save
 from audit.targets.zoo.p5_vocabulary import REFUSALS, SEEN, WISHES, Vocabulary, pieces, trained_words
+from audit.targets.zoo.training import Progress, Training
 
 if TYPE_CHECKING:
     from audit.data.dataset import Dataset, FloatArray, IntArray
-
-Progress = Callable[[int, int, float], None]
-"""Called after each epoch with (epochs done, epochs in all, mean loss in nats per item)."""
 
 Backward = Callable[[P5Net, Tensor, Tensor, Tensor], float]
 """Adds the gradients of a batch's loss to the network's and returns that loss; from the network and the three tensors
 of `samples`. It may draw from torch's generator, which is seeded for each epoch."""
 
-_CHECKPOINT = "checkpoint.safetensors"
 _WARMUP, _FLOOR = 0.05, 0.02
 _WANTED = 0.7
 """Share of the wishes that ask for a genre; the others rule one out."""
@@ -141,9 +137,8 @@ def train_with(
 
     split = leave_one_out(dataset)
     users = _users(dataset, split.train)
-    settings = {"dataset": dataset.digest, "seed": seed, "indexing": indexing, **asdict(hyper), **(plan or {})}
-    label = json.dumps(settings, sort_keys=True)
-    out.mkdir(parents=True, exist_ok=True)
+    settings = {"dataset": dataset.digest, "indexing": indexing, **asdict(hyper), **(plan or {})}
+    run = Training("p5", out, seed, settings, progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         genres = _genres(dataset) if hyper.wishes else [frozenset()] * len(dataset.catalog)
@@ -154,19 +149,16 @@ def train_with(
         net = start
         net.hyper = hyper
         optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
-        done, loss = checkpoint.read(out / _CHECKPOINT, net, optimizer, label, what="p5")
-        for epoch in range(done, hyper.epochs):
-            # Seeds by epoch, not one running state: a resumed training draws the same numbers.
-            torch.manual_seed(seed * 10_007 + epoch + 1)
-            loss = _epoch(backward, net, optimizer, users, genres, epoch, np.random.default_rng([seed, 1, epoch]))
-            checkpoint.write(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
-            if progress is not None:
-                progress(epoch + 1, hyper.epochs, loss)
+
+        def epoch(number: int) -> float:
+            return _epoch(backward, net, optimizer, users, genres, number, np.random.default_rng([seed, 1, number]))
+
+        loss = run.epochs(net, optimizer, hyper.epochs, epoch)
     net.set_unknown_words(seed)
     save(net, list(dataset.catalog), out)
     report = p5_evaluation.evaluate(out, dataset, rng=np.random.default_rng([seed, 2]))
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (out / _CHECKPOINT).unlink()
+    run.finished()
     return {"loss": loss} | p5_evaluation.summary(report)
 
 

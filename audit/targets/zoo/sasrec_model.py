@@ -6,29 +6,23 @@ makes the architecture competitive (Klenitskiy and Vasilev, RecSys 2023), and co
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from audit.data.dataset import Dataset, FloatArray, IntArray
 from audit.data.splits import leave_one_out
-from audit.errors import TargetError
-from audit.targets.zoo import checkpoint
-from audit.targets.zoo.protocol import gains, hits, leave_one_out_ranks
+from audit.targets.zoo import training
+from audit.targets.zoo.training import Progress, Training, figures, save
 
-Progress = Callable[[int, int, float], None]
-"""Called after each epoch with (epochs done, epochs in all, mean loss in nats)."""
-
-WEIGHTS, CONFIG, _CHECKPOINT = "model.safetensors", "config.json", "checkpoint.safetensors"
+ARCHITECTURE = "SASRec-CE"
 
 
 @dataclass(frozen=True)
@@ -169,27 +163,19 @@ def train(
     weights = None if item_weights is None else _weights(item_weights, len(dataset.catalog))
     sequences = list(leave_one_out(dataset).train.values())
     given = {} if weights is None else {"item_weights": weights.tolist()}
-    label = json.dumps({"dataset": dataset.digest, "seed": seed, **asdict(hyper), **given}, sort_keys=True)
-    out.mkdir(parents=True, exist_ok=True)
+    run = Training("sasrec", out, seed, {"dataset": dataset.digest, **asdict(hyper), **given}, progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = SASRecNet(len(dataset.catalog), hyper)
         optimizer = torch.optim.Adam(net.parameters(), lr=hyper.rate)
-        done, loss = checkpoint.read(out / _CHECKPOINT, net, optimizer, label, what="sasrec")
-        for epoch in range(done, hyper.epochs):
-            # Seeds by epoch, not one running state: a resumed training draws the same numbers.
-            torch.manual_seed(seed * 10_007 + epoch + 1)
-            loss = _epoch(net, optimizer, sequences, np.random.default_rng([seed, epoch]), weights)
-            checkpoint.write(out / _CHECKPOINT, net, optimizer, label, epoch + 1, loss)
-            if progress is not None:
-                progress(epoch + 1, hyper.epochs, loss)
-    metrics = {"loss": loss}
-    for part in ("valid", "test"):
-        ranks = leave_one_out_ranks(net.score, dataset, part)
-        metrics[f"{part}_hr@10"] = float(hits(ranks, 10).mean())
-        metrics[f"{part}_ndcg@10"] = float(gains(ranks, 10).mean())
-    save(net, list(dataset.catalog), out)
-    (out / _CHECKPOINT).unlink()
+
+        def epoch(number: int) -> float:
+            return _epoch(net, optimizer, sequences, np.random.default_rng([seed, number]), weights)
+
+        loss = run.epochs(net, optimizer, hyper.epochs, epoch)
+    metrics = {"loss": loss, **figures(net.score, dataset)}
+    save(net, ARCHITECTURE, asdict(hyper), list(dataset.catalog), out)
+    run.finished()
     return metrics
 
 
@@ -221,26 +207,6 @@ def _epoch(
     return total / count
 
 
-def save(net: SASRecNet, items: Sequence[str], out: Path) -> None:
-    """Write the weights (safetensors, float32), and hyper-parameters and item order (JSON) into `out`."""
-    save_file(net.state_dict(), out / WEIGHTS)
-    config = {"architecture": "SASRec-CE", "hyper": asdict(net.hyper), "items": list(items)}
-    (out / CONFIG).write_text(json.dumps(config) + "\n", encoding="utf-8")
-
-
 def load(folder: Path) -> tuple[SASRecNet, tuple[str, ...]]:
-    """The network and its item ids, in index order, as written by `save`.
-
-    Raises:
-        TargetError: a file is missing, or the files do not fit each other.
-    """
-    try:
-        config: Mapping[str, object] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        hyper = Hyper(**config["hyper"])  # type: ignore[arg-type]  # checked by the constructor
-        items = tuple(str(item) for item in config["items"])  # type: ignore[attr-defined]
-        net = SASRecNet(len(items), hyper)
-        net.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise TargetError(f"sasrec: {folder} does not hold usable weights ({reason}); train them again") from None
-    return net.eval(), items
+    """The network and its item ids, in index order; see `audit.targets.zoo.training.load`."""
+    return training.load(folder, "sasrec", ARCHITECTURE, lambda hyper, items: SASRecNet(items, Hyper(**hyper)))
