@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import logging
 import zipfile
@@ -254,16 +255,140 @@ def test_a_chat_model_that_shows_the_key(
     assert spelt_in(caplog.text) == []
 
 
+TITLE = f"Film {KEY}"
+"""A key that somebody pasted into a catalogue."""
+
+
+@pytest.fixture
+def elsewhere(work: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside of what is searched: files of the user hold the key, and nobody changes those."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for name in ("inter.csv", "items.csv"):
+        (work.folder / name).rename(folder / name)
+    rows = (folder / "items.csv").read_text().splitlines()
+    with (folder / "items.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        for n, (key, title, *rest) in enumerate(csv.reader(rows)):
+            # Every second film, so that each user has some in the history and each list shows some.
+            out.writerow([key, f"{TITLE} {title}" if n % 2 else title, *rest])
+    return folder
+
+
+def test_a_reference_recommender_whose_catalogue_holds_the_key(
+    work: Workspace,
+    cli: Cli,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("SHOP_API_KEY", KEY)
+    files = {"interactions": str(elsewhere / "inter.csv"), "items": str(elsewhere / "items.csv")}
+    _look_everywhere(work, cli, {"kind": "zoo", "name": "popularity"}, ran=True, dataset=files)
+    with Store(work.store) as store:
+        run = store.run("latest").id
+        told = store.answers_to(run, [digest for digest, _ in store.asked(run)])
+    assert any("Film [secret]" in entry.title for answer in told.values() for entry in answer.ranked)
+    assert spelt_in(caplog.text) == []
+
+
+def test_a_reference_recommender_that_cannot_be_loaded(
+    work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its folder is named in the error, and so is an option that does not exist."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("SHOP_API_KEY", KEY)
+    for option in ({"weights": f"nowhere/{KEY}"}, {KEY: 1}):
+        called = cli("run", _with_target(work, {"kind": "zoo", "name": "sasrec", **option}))
+        assert called.code == 2
+        assert "[secret]" in called.err
+        assert spelt_in(called.out + called.err) == []
+    assert spelt_in(caplog.text) == []
+
+
+@pytest.fixture
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A language model whose chat template holds the key, outside of what is searched."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "targets")
+    from tiny_lms import CHAT, tiny_model, tiny_tokenizer
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = KEY + CHAT
+    tiny_model(max_position_embeddings=4096).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_local_model_that_shows_the_key(
+    work: Workspace,
+    cli: Cli,
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The key of the hub stands in its chat template and in all that it writes."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("HF_TOKEN", KEY)
+    prompts: list[str] = []
+
+    def generate(_: Any, asked: list[list[int]], **__: Any) -> list[list[int]]:
+        return [[0]] * len(asked)
+
+    def decode(model: Any, tokens: Any) -> str:
+        del tokens
+        prompts.append("".join(model.frame(("user",))))
+        return f"1. Bearer {KEY}\n2. {base64.b64encode(KEY.encode()).decode()}"
+
+    monkeypatch.setattr("audit.targets.lm.CausalLM.generate", generate)
+    monkeypatch.setattr("audit.targets.lm.CausalLM.decode", decode)
+    options = {"tasks": ["rank"], "rank_mode": "generate"}
+    target = {"kind": "hf", "model": str(tiny_model_folder), **options}
+    _look_everywhere(work, cli, target, ran=True)
+    assert prompts
+    assert all(KEY in prompt for prompt in prompts), "the model was asked with it, so it could be shown"
+    with Store(work.store) as store:
+        run = store.run("latest")
+        told = store.answers_to(run.id, [digest for digest, _ in store.asked(run.id)])
+    assert {answer.text for answer in told.values()} == {"1. Bearer [secret]\n2. [secret]"}
+    assert spelt_in(caplog.text) == []
+
+
+def test_a_hub_that_refuses_the_key(
+    work: Workspace, cli: Cli, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the hub's client says goes into our sentence."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("HF_TOKEN", KEY)
+
+    def refuse(name: str, **_: Any) -> None:
+        raise OSError(f"401 Client Error for https://hub/{name}: Authorization: Bearer {KEY} is no token")
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
+    target = {"kind": "hf", "model": "somebody/private"}
+    called = cli("run", _with_target(work, target))
+    assert called.code == 2
+    assert "401 Client Error" in called.err
+    assert "Bearer [secret] is no token" in called.err
+    _look_everywhere(work, cli, target, ran=False)
+    assert spelt_in(caplog.text) == []
+
+
 @contextmanager
 def asking(script: Script) -> Iterator[ScriptedServer]:
     with serving(script) as server:
         yield server
 
 
-def _look_everywhere(work: Workspace, cli: Cli, target: dict[str, Any], *, ran: bool | None) -> None:
-    config = work.write(target=None)
-    text = Path(config).read_text()
-    Path(config).write_text(text + f"target: {json.dumps(target)}\n")
+def _with_target(work: Workspace, target: dict[str, Any], **changes: Any) -> str:
+    """A configuration with this target alone, nothing of the usual one mixed in."""
+    config = work.write(target=None, **changes)
+    Path(config).write_text(Path(config).read_text() + f"target: {json.dumps(target)}\n")
+    return config
+
+
+def _look_everywhere(work: Workspace, cli: Cli, target: dict[str, Any], *, ran: bool | None, **changes: Any) -> None:
+    config = _with_target(work, target, **changes)
     called = cli("run", config, "--report", work.folder / "at-once.html")
     assert spelt_in(called.out + called.err) == []
     assert ran is None or (called.code in (0, 1)) is ran, called.err

@@ -63,6 +63,20 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4), max_leaves=10
 )
 """Anything that a JSON parser may hand over."""
+# Made once: a strategy that is made anew for each input is checked anew, which took longer than drawing from it.
+_WHERE = st.integers(0, 2**16 - 1)
+_DEEDS = st.sampled_from(["replace", "replace", "replace", "remove", "add", "wrap"])
+_SIGNS = st.sampled_from(list("[]{}:,|>&*!%@`\"'#\n\t -"))
+_AGAIN = st.just(None)
+"""What stood there, three times."""
+_NOISE = TEXTS | _SIGNS | _AGAIN
+_CHANGES = st.integers(0, 4)
+_RARELY = st.integers(0, 9)
+
+
+def at(draw: st.DrawFn, length: int) -> int:
+    """Some place among `length`."""
+    return draw(_WHERE) % length
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -77,17 +91,18 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @st.composite
 def mutated(draw: st.DrawFn, *seeds: Any, changes: int = 3) -> Any:
     """One of the seeds, with up to `changes` of its values replaced, removed, renamed or wrapped."""
-    value = copy.deepcopy(draw(st.sampled_from(seeds)))
-    for _ in range(draw(st.integers(1, changes))):
-        path = draw(st.sampled_from(places(value)))
+    value = copy.deepcopy(seeds[at(draw, len(seeds))])
+    for _ in range(1 + at(draw, changes)):
+        known = places(value)
+        path = known[at(draw, len(known))]
         if not path:
-            if draw(st.integers(0, 9)) == 0:
+            if draw(_RARELY) == 0:
                 return draw(JSON)
             continue
         holder = value
         for key in path[:-1]:
             holder = holder[key]
-        deed = draw(st.sampled_from(["replace", "replace", "replace", "remove", "add", "wrap"]))
+        deed = draw(_DEEDS)
         if deed == "replace":
             holder[path[-1]] = draw(JSON)
         elif deed == "remove":
@@ -104,12 +119,12 @@ def mutated(draw: st.DrawFn, *seeds: Any, changes: int = 3) -> Any:
 @st.composite
 def spoiled(draw: st.DrawFn, *seeds: str) -> str:
     """One of the texts, cut, doubled, or with noise put in."""
-    text = draw(st.sampled_from(seeds))
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(text)))
-        end = min(len(text), start + draw(st.integers(0, 12)))
-        middle = draw(TEXTS | st.sampled_from(list("[]{}:,|>&*!%@`\"'#\n\t -")) | st.just(text[start:end] * 3))
-        text = text[:start] + middle + text[end:]
+    text = seeds[at(draw, len(seeds))]
+    for _ in range(draw(_CHANGES)):
+        start = at(draw, len(text) + 1)
+        end = min(len(text), start + at(draw, 13))
+        noise = draw(_NOISE)
+        text = text[:start] + (text[start:end] * 3 if noise is None else noise) + text[end:]
         if len(text) > 8000:
             break
     return text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,6 +65,14 @@ def plugged(target: Any, service: Service) -> Any:
     target._client._transport = httpx.MockTransport(service)
     target._client._mounts = {}
     return target
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """Every client reads the certificates of the system, which took longer than all that is tested here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 def _bytes(data: Any) -> bytes:
