@@ -7,19 +7,21 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from audit.errors import ConfigError, RecAuditError
+from audit.errors import ConfigError, RecAuditError, StoreError
 from audit.findings import Evidence, Finding
+from audit.pack import lines
 from audit.pack.manifest import Limits
 from audit.pack.verify import verify
 from audit.pack.write import ANSWERS, EVIDENCE, MEASURED, REQUESTS, RUN, VALUES
 from audit.run import Run
 from audit.store import RunRecord, RunUsage, Store
 from audit.text import one_line
-from audit.types import Answer, Request
+
+T = TypeVar("T")
 
 
 class PackStore(Store):
@@ -29,9 +31,9 @@ class PackStore(Store):
     evidence shows. `asked` is empty: evidence shows what stands out, so its answers are no sample of anything.
     """
 
-    def __init__(self, location: Path, usage: RunUsage, outcomes: dict[str, int]) -> None:
+    def __init__(self, location: Path, pack: str, usage: RunUsage, outcomes: dict[str, int]) -> None:
         super().__init__(location)
-        self._usage, self._outcomes = usage, outcomes
+        self._pack, self._usage, self._outcomes = pack, usage, outcomes
 
     def usage(self, run: str) -> RunUsage:
         """What the whole run cost."""
@@ -44,6 +46,15 @@ class PackStore(Store):
     def asked(self, run: str) -> set[tuple[str, int]]:
         """Nothing that may be compared."""
         return set()
+
+    def _understood(self, what: str, body: str, read: Callable[[Any], T]) -> T:
+        try:
+            return super()._understood(what, body, read)
+        except StoreError as error:
+            raise ConfigError(
+                f"PACK: {self._pack}: its files fit the manifest, but a {what} in them cannot be understood; it was "
+                "made by another version or by something else"
+            ) from error
 
 
 def open_pack(path: Path, *, limits: Limits | None = None) -> Run:
@@ -65,21 +76,21 @@ def open_pack(path: Path, *, limits: Limits | None = None) -> Run:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
         with zipfile.ZipFile(path) as archive:
-            return _restored(archive, folder / "pack.sqlite")
+            return _restored(archive, str(path), folder / "pack.sqlite")
     except RecAuditError:
         raise
     # What a valid manifest lists can still be anything: whatever goes wrong in reading it is a fault of the pack.
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ConfigError(
             f"PACK: {path}: its files fit the manifest but cannot be understood ({type(error).__name__}: "
             f"{one_line(error)}); it was made by another version or by something else"
         ) from error
 
 
-def _restored(archive: zipfile.ZipFile, location: Path) -> Run:
+def _restored(archive: zipfile.ZipFile, pack: str, location: Path) -> Run:
     told: dict[str, Any] = json.loads(archive.read(RUN))
     usage = RunUsage(**told["usage"])
-    store = PackStore(location, usage, {str(k): int(n) for k, n in told["outcomes"].items()})
+    store = PackStore(location, pack, usage, {str(k): int(n) for k, n in told["outcomes"].items()})
     record = RunRecord(
         id=str(told["id"]),
         name=str(told["name"]),
@@ -95,9 +106,8 @@ def _restored(archive: zipfile.ZipFile, location: Path) -> Run:
     )
     run = Run(record, store)
     _ = run.policy  # what cannot be understood is said here, not in the middle of a report
-    requests = {row.pop("digest"): Request.from_dict(row) for row in _rows(archive, REQUESTS)}
-    answers = {(r["request"], int(r["repeat"])): Answer.from_dict(r["answer"]) for r in _rows(archive, ANSWERS)}
-    store.restore(record, requests, answers)
+    with archive.open(REQUESTS) as asked, archive.open(ANSWERS) as told_of:
+        store.restore(record, lines.read_requests(asked), lines.read_answers(told_of))
     findings = [Finding.from_dict(row) for row in _rows(archive, MEASURED)]
     evidence = {row["id"]: Evidence.from_dict(row) for row in _rows(archive, EVIDENCE)}
     values = {str(row["finding"]): dict(row["values"]) for row in _rows(archive, VALUES)}

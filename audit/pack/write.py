@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from audit.errors import ConfigError
+from audit.pack import lines
 from audit.pack.manifest import MANIFEST, SIGNATURE, File, Limits, Manifest, sha256
 from audit.pack.signature import PrivateKey
 
@@ -83,30 +84,67 @@ def write_pack(run: Run, path: Path, *, key: PrivateKey | None = None, limits: L
         raise ConfigError(
             f"RUN: {run.id} is {run.record.status}; a pack is made of a finished run: `recaudit resume {run.id}` first"
         )
-    limits = limits or Limits()
     run = type(run)(run.store.run(run.id), run.store)  # as stored, so that the order of fields is always the same
-    contents = dict(sorted(_contents(run)))
-    size = sum(map(len, contents.values()))
-    if size > limits.bytes:
-        raise ConfigError(
-            f"pack: {run.id} holds {size:,} bytes, and readers take at most {limits.bytes:,}; "
-            "audit fewer users, or split the audit by module"
-        )
-    manifest = _manifest(run, contents).to_bytes()
-    members = {MANIFEST: manifest}
-    if key is not None:
-        members[SIGNATURE] = key.sign(manifest)
-    members |= contents
-    raw = _zipped(members)
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(raw)
+        with part.open("wb") as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            packing = _Packing(archive, run.id, limits or Limits())
+            for name, pieces in sorted(_contents(run), key=lambda content: content[0]):
+                packing.add(name, pieces)
+            manifest = _manifest(run, packing.files).to_bytes()
+            packing.add(MANIFEST, [manifest.decode()])
+            if key is not None:
+                packing.add(SIGNATURE, [key.sign(manifest).decode()])
+        size = part.stat().st_size
+        part.replace(path)  # a pack is there whole or not at all
     except OSError as error:
         raise ConfigError(f"--output: cannot write {path}: {error.strerror}; choose another place") from error
-    return Packed(path, sha256(manifest), len(members), len(raw), key is not None)
+    finally:
+        part.unlink(missing_ok=True)
+    return Packed(path, sha256(manifest), len(packing.files), size, key is not None)
 
 
-def _manifest(run: Run, contents: Mapping[str, bytes]) -> Manifest:
+class _Packing:
+    """Files put into a zip piece by piece, so that none is ever in memory as a whole; each is measured on its way."""
+
+    def __init__(self, archive: zipfile.ZipFile, run: str, limits: Limits) -> None:
+        self._archive, self._run, self._limits = archive, run, limits
+        self.files: list[File] = []
+
+    def add(self, name: str, pieces: Iterable[str]) -> None:
+        """Put one file in.
+
+        Raises:
+            ConfigError: readers would refuse a pack of this size.
+        """
+        entry = zipfile.ZipInfo(name, EPOCH)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.create_system = 3  # as on Unix, whatever made it
+        entry.external_attr = 0o100644 << 16
+        digest, size, before = hashlib.sha256(), 0, sum(file.bytes for file in self.files)
+        with self._archive.open(entry, "w") as file:
+            for piece in _larger(pieces):
+                raw = piece.encode()
+                size += len(raw)
+                if before + size > self._limits.bytes:
+                    raise ConfigError(
+                        f"pack: {self._run} holds too much for a pack: readers take at most {self._limits.bytes:,} "
+                        "bytes; audit fewer users, or split the audit by module"
+                    )
+                digest.update(raw)
+                file.write(raw)
+        self.files.append(File(path=name, bytes=size, sha256=digest.hexdigest()))
+
+
+def _larger(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text in pieces of some hundred lines: each call of the compressor costs more than a line."""
+    left = iter(pieces)
+    while some := list(islice(left, 500)):
+        yield "".join(some)
+
+
+def _manifest(run: Run, files: Sequence[File]) -> Manifest:
     from audit import __version__
 
     record = run.record
@@ -122,43 +160,26 @@ def _manifest(run: Run, contents: Mapping[str, bytes]) -> Manifest:
         },
         target=dict(record.target),
         versions=dict(sorted(record.versions.items())),
-        files=tuple(File(path=name, bytes=len(raw), sha256=sha256(raw)) for name, raw in contents.items()),
+        files=tuple(files),
     )
 
 
-def _contents(run: Run) -> Iterator[tuple[str, bytes]]:
+def _contents(run: Run) -> Iterator[tuple[str, Iterable[str]]]:
+    """Name and text of each file, as pieces; those of the evidence are read from the store when they are asked for."""
     from audit.report import facts, render
 
-    store, pieces = run.store, run.evidence()
-    digests = {d for e in pieces.values() for d in (e.before, e.after) if d is not None}
-    yield "README.txt", _README.encode()
+    store = run.store
+    yield "README.txt", [_README]
     for kind in ("html", "md"):
-        yield f"report.{kind}", render([run], kind).encode()
-    yield RUN, render([run], "json").encode()
-    yield "run.sarif", render([run], "sarif").encode()
-    yield "config.yaml", (facts.config(run) + "\n").encode()
-    yield "policy.yaml", yaml.safe_dump(dict(run.record.policy), sort_keys=False, allow_unicode=True).encode()
-    yield MEASURED, _lines(f.to_dict() for f in run.measured)
-    yield EVIDENCE, _lines({"id": key, **e.to_dict()} for key, e in sorted(pieces.items()))
-    yield REQUESTS, _lines({"digest": d, **r.to_dict()} for d, r in sorted(store.requests(digests).items()))
-    answers = sorted(store.answers_to(run.id, digests).items())
-    yield ANSWERS, _lines({"request": d, "repeat": n, "answer": a.to_dict()} for (d, n), a in answers)
+        yield f"report.{kind}", [render([run], kind)]
+    yield RUN, [render([run], "json")]
+    yield "run.sarif", [render([run], "sarif")]
+    yield "config.yaml", [facts.config(run) + "\n"]
+    yield "policy.yaml", [yaml.safe_dump(dict(run.record.policy), sort_keys=False, allow_unicode=True)]
+    yield MEASURED, (lines.line(f.to_dict()) for f in run.measured)
     values = ((f.id, store.values(run.id, f.id)) for f in run.measured)
-    yield VALUES, _lines({"finding": key, "values": found} for key, found in values if found)
-
-
-def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """JSON Lines in plain ASCII: nothing in them acts on the terminal of whoever looks into them."""
-    return "".join(json.dumps(row).replace("\x7f", "\\u007f") + "\n" for row in rows).encode()
-
-
-def _zipped(members: Mapping[str, bytes]) -> bytes:
-    out = BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, raw in members.items():
-            entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # as on Unix, whatever made it
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, raw)
-    return out.getvalue()
+    yield VALUES, (lines.line({"finding": key, "values": found}) for key, found in values if found)
+    digests = {d for e in run.evidence().values() for d in (e.before, e.after) if d is not None}
+    yield EVIDENCE, lines.evidence(store.evidence_bodies(run.id))
+    yield REQUESTS, lines.requests(store.request_bodies(digests))
+    yield ANSWERS, lines.answers(store.answer_rows(run.id, digests))

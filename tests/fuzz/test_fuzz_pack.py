@@ -84,7 +84,14 @@ def read(place: Path, raw: bytes) -> Run | None:
     (place / "run.zip").write_bytes(raw)
     run = answered_or_refused(lambda: open_pack(place / "run.zip"))
     if run is not None:
-        for look in (lambda: run.findings, lambda: run.to_json(), lambda: run.store.evidence(run.id)):
+        digests = [asked.digest for asked in _ASKED]
+        for look in (
+            lambda: run.findings,
+            lambda: run.to_json(),
+            lambda: run.store.evidence(run.id),
+            lambda: run.store.requests(digests),
+            lambda: run.store.answers_to(run.id, digests),
+        ):
             answered_or_refused(look)
         run.store.close()
     for folder in place.glob("recaudit-pack-*"):

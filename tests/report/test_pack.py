@@ -12,12 +12,15 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from audit.errors import ConfigError
-from audit.pack import Limits, open_pack, verify, write_pack
+from audit import redaction
+from audit.errors import ConfigError, StoreError
+from audit.pack import Limits, lines, open_pack, verify, write_pack
 from audit.pack.signature import private_key, public_key
 from audit.report import render
 from audit.run import Run
+from audit.store import schema
 
 MakeRun = Callable[..., Run]
 
@@ -175,12 +178,7 @@ def test_a_forger_who_mends_the_hashes_is_caught_by_the_digest_alone(packed: Pat
     kept = verify(packed).digest
     files = members(packed)
     files["run.json"] = files["run.json"].replace(b'"fail"', b'"pass"')
-    manifest = json.loads(files["manifest.json"])
-    for file in manifest["files"]:
-        raw = files[file["path"]]
-        file.update(bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest())
-    files["manifest.json"] = json.dumps(manifest).encode()
-    rezip(packed, files)
+    rezip(packed, vouched(files))
     assert verify(packed).faults == ()
     assert "not the pack that was vouched for" in verify(packed, digest=kept).faults[0]
 
@@ -223,22 +221,107 @@ def test_a_changed_pack_is_not_read_as_a_run(packed: Path) -> None:
 
 def test_what_fits_the_manifest_and_means_nothing_is_said(packed: Path) -> None:
     files = members(packed)
-    manifest = json.loads(files["manifest.json"])
     for name, raw in (("run.json", b"{}"), ("findings.jsonl", b'{"a": 1}\n'), ("evidence/answers.jsonl", b"[]\n")):
-        changed = files | {name: raw}
-        for file in manifest["files"]:
-            held = changed[file["path"]]
-            file.update(bytes=len(held), sha256=hashlib.sha256(held).hexdigest())
-        changed["manifest.json"] = json.dumps(manifest).encode()
         with pytest.raises(ConfigError, match="cannot be understood"):
-            open_pack(rezip(packed, changed))
+            open_pack(rezip(packed, vouched(files | {name: raw})))
 
 
 def test_only_a_finished_run_is_packed(make_run: MakeRun, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"is stopped; .*resume"):
         write_pack(make_run([], status="stopped"), tmp_path / "run.zip")
+
+
+def test_a_pack_that_cannot_be_finished_leaves_the_earlier_one(make_run: MakeRun, packed: Path, shown: Run) -> None:
+    before = packed.read_bytes()
+    with pytest.raises(ConfigError, match="readers take at most 10 bytes"):
+        write_pack(make_run([]), packed, limits=Limits(bytes=10))
+    most = sum(map(len, members(packed).values()))
     with pytest.raises(ConfigError, match="readers take at most"):
-        write_pack(make_run([]), tmp_path / "run.zip", limits=Limits(bytes=10))
+        write_pack(shown, packed, limits=Limits(bytes=most - 1))
+    assert packed.read_bytes() == before
+    assert [path.name for path in packed.parent.glob("*run.zip*")] == ["run.zip"]
+    write_pack(shown, packed, limits=Limits(bytes=most))
+
+
+def changed_rows(run: Run, change: Callable[[str], str]) -> None:
+    """Change what is stored of a run's requests, answers and evidence, as somebody with an editor would."""
+    with run.store.engine.begin() as db:
+        for table in (schema.requests, schema.answers, schema.evidence):
+            for (body,) in db.execute(sa.select(table.c.body)).all():
+                db.execute(sa.update(table).where(table.c.body == body).values(body=change(body)))
+
+
+def test_rows_in_another_spelling_are_packed_as_plain_lines(shown: Run, packed: Path, tmp_path: Path) -> None:
+    told = shown.to_json(), shown.evidence(), asked_and_answered(shown)
+    changed_rows(shown, lambda body: json.dumps(json.loads(body), indent=1, ensure_ascii=False) + "\n")
+    again = write_pack(shown, tmp_path / "again.zip")
+    run = open_pack(again.path)
+    assert (run.to_json(), run.evidence(), asked_and_answered(run)) == told
+    assert again.path.read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", "[" * 100_000, "\n"])
+def test_a_row_that_is_no_json_is_one_sentence(shown: Run, tmp_path: Path, body: str) -> None:
+    with shown.store.engine.begin() as db:
+        db.execute(sa.update(schema.requests).values(body=body))
+    with pytest.raises(StoreError, match="cannot be understood") as caught:
+        write_pack(shown, tmp_path / "run.zip")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StoreError, match="is not JSON, so it cannot be packed"):  # where no report shows it
+        list(lines.requests([("0" * 64, body)]))
+    assert list(tmp_path.glob("*run.zip*")) == []
+
+
+def asked_and_answered(run: Run) -> tuple[object, object]:
+    digests = {d for e in run.evidence().values() for d in (e.before, e.after) if d is not None}
+    return run.store.requests(digests), run.store.answers_to(run.id, digests)
+
+
+def respelt(raw: bytes) -> bytes:
+    """JSON Lines as another program may write them: other spaces, and keys in another order."""
+    rows = [json.loads(line) for line in raw.splitlines()]
+    return "".join(json.dumps(dict(reversed(row.items())), separators=(" , ", " : ")) + "\n" for row in rows).encode()
+
+
+def vouched(files: dict[str, bytes]) -> dict[str, bytes]:
+    """With a manifest that fits."""
+    manifest = json.loads(files["manifest.json"])
+    for file in manifest["files"]:
+        raw = files[file["path"]]
+        file.update(bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest())
+    return files | {"manifest.json": json.dumps(manifest).encode()}
+
+
+def test_lines_in_another_spelling_are_the_same_run(shown: Run, packed: Path) -> None:
+    files = members(packed)
+    changed = {name: respelt(raw) if name.endswith(".jsonl") else raw for name, raw in files.items()}
+    assert changed["evidence/requests.jsonl"] != files["evidence/requests.jsonl"]
+    run = open_pack(rezip(packed, vouched(changed)))
+    assert run.to_json() == shown.to_json()
+    assert asked_and_answered(run) == asked_and_answered(shown)
+    assert render([run], "html") == render([shown], "html")
+
+
+def test_a_line_that_is_no_request_is_one_sentence_when_it_is_read(packed: Path) -> None:
+    files = members(packed)
+    digest = json.loads(files["evidence/requests.jsonl"].splitlines()[0])["digest"]
+    for body in ('"user": 3}', '"user":', '"a": {"\\ud800": NaN}}', '"x": "'):
+        line = f'{{"digest": "{digest}", {body}\n'.encode()
+        run = open_pack(rezip(packed, vouched(files | {"evidence/requests.jsonl": line})))
+        with pytest.raises(ConfigError, match=r"PACK: .*run\.zip: .*a request in them cannot be understood") as caught:
+            run.store.requests([digest])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_secret_of_this_machine_in_a_pack_is_not_kept(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_registered", set())
+    monkeypatch.setattr(redaction, "_pattern", None)
+    redaction.register("Babe (1995)")
+    run = open_pack(packed)
+    run.store.close()
+    raw = b"".join(file.read_bytes() for file in Path(run.store.location).parent.iterdir())
+    assert b"[secret]" in raw
+    assert b"Babe (1995)" not in raw
 
 
 def _keys(folder: Path, name: str) -> tuple[Path, Path]:
