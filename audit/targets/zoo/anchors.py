@@ -10,6 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from audit.data.dataset import Dataset, FloatArray, IntArray
 from audit.data.splits import leave_one_out
+from audit.errors import TargetError
 from audit.target import Input, Insight, TargetInfo
 from audit.types import Answer, Catalog, Item, Ranked, Request
 
@@ -118,6 +120,21 @@ def ml100k_core() -> Dataset:
     from audit.data.movielens import load_ml100k  # here, because it may start a download
 
     return load_ml100k().k_core(5)
+
+
+def known_part(name: str, folder: Path, ids: Sequence[str], catalog: Catalog) -> Catalog:
+    """The items that weights were trained on, in the weights' order, with the titles of `catalog`.
+
+    Raises:
+        TargetError: the weights know an item that `catalog` lacks.
+    """
+    missing = [item_id for item_id in ids if item_id not in catalog]
+    if missing:
+        raise TargetError(
+            f"{name}: {folder} was trained on {len(missing)} items that this catalogue lacks, such as "
+            f"{missing[0]!r}; run `recaudit train {name}` on this dataset"
+        )
+    return Catalog(catalog[item_id] for item_id in ids)
 
 
 def fingerprint(name: str, catalog: Catalog, *arrays: npt.NDArray[np.generic]) -> str:

@@ -5,14 +5,13 @@ Ships with weights for MovieLens-100K, trained by `recaudit train sasrec`; their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.data.dataset import Dataset, FloatArray, IntArray
-from audit.errors import TargetError
-from audit.targets.zoo.anchors import Anchor, fingerprint, ml100k_core
-from audit.types import Catalog
+from audit.data.dataset import Dataset
+from audit.targets.zoo.anchors import ml100k_core
+from audit.targets.zoo.sequences import SequenceAnchor
 
 if TYPE_CHECKING:
     from audit.targets.zoo.sasrec_model import SASRecNet
@@ -20,40 +19,17 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "weights" / "sasrec-ml100k"
 
 
-class SASRec(Anchor):
-    """Scores an item by the inner product of its embedding with the network's state after the history.
+class SASRec(SequenceAnchor):
+    """Scores an item by the inner product of its embedding with the network's state after the history."""
 
-    Args:
-        catalog: the items, in the order of the network's indices.
-        net: the trained network.
-    """
+    name = "sasrec"
 
-    def __init__(self, catalog: Catalog, net: SASRecNet) -> None:
-        numbers = [value.numpy() for _, value in sorted(net.state_dict().items())]
-        super().__init__("sasrec", catalog, fingerprint("sasrec", catalog, *numbers))
-        self.net = net
-
-    @classmethod
-    def load(cls, folder: Path, catalog: Catalog) -> SASRec:
-        """Read weights as `train` saves them; titles come from `catalog`.
-
-        Raises:
-            TargetError: the weights cannot be read, or know an item that `catalog` lacks.
-        """
+    @staticmethod
+    def read(folder: Path) -> tuple[SASRecNet, tuple[str, ...]]:
+        """See `SequenceAnchor.read`."""
         from audit.targets.zoo.sasrec_model import load
 
-        net, ids = load(folder)
-        missing = [item_id for item_id in ids if item_id not in catalog]
-        if missing:
-            raise TargetError(
-                f"sasrec: {folder} was trained on {len(missing)} items that this catalogue lacks, such as "
-                f"{missing[0]!r}; run `recaudit train sasrec` on this dataset"
-            )
-        return cls(Catalog(catalog[item_id] for item_id in ids), net)
-
-    def score(self, histories: Sequence[IntArray]) -> FloatArray:
-        """Scores (histories, items); only the last 50 items of a history count."""
-        return self.net.score(histories)
+        return load(folder)
 
 
 def build(dataset: Dataset | None = None, weights: str | Path = SHIPPED) -> SASRec:

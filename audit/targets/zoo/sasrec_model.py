@@ -7,9 +7,7 @@ makes the architecture competitive (Klenitskiy and Vasilev, RecSys 2023), and co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,30 +15,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audit.data.dataset import Dataset, FloatArray, IntArray
-from audit.data.splits import leave_one_out
+from audit.data.dataset import Dataset, FloatArray
 from audit.targets.zoo import training
-from audit.targets.zoo.training import Progress, Training, figures, save
+from audit.targets.zoo.sequence_model import (
+    SequenceHyper,
+    SequenceNet,
+    chunks,
+    descend,
+    finish,
+    next_item_loss,
+    sequences_of,
+)
+from audit.targets.zoo.training import Progress, Training
 
 ARCHITECTURE = "SASRec-CE"
 
 
 @dataclass(frozen=True)
-class Hyper:
+class Hyper(SequenceHyper):
     """Hyper-parameters. The defaults are those of the shipped weights."""
 
-    dim: int = 64
     layers: int = 2
     heads: int = 2
-    length: int = 50
-    dropout: float = 0.2
-    rate: float = 1e-3
-    batch: int = 256
-    epochs: int = 30
 
 
 class Block(nn.Module):
-    """One pre-norm transformer layer with causal attention."""
+    """One pre-norm transformer layer."""
 
     def __init__(self, hyper: Hyper) -> None:
         super().__init__()
@@ -66,67 +66,39 @@ class Block(nn.Module):
         return hidden + functional.dropout(self.narrow(inner), rate, self.training)
 
 
-class SASRecNet(nn.Module):
-    """Item sequence to a score for each item as the next one. Index 0 pads on the left; item i has index i + 1."""
+class SASRecNet(SequenceNet):
+    """Self-attention over the items and their positions."""
 
     def __init__(self, items: int, hyper: Hyper) -> None:
-        super().__init__()
+        super().__init__(items, hyper)
         self.hyper = hyper
-        self.item = nn.Embedding(items + 1, hyper.dim, padding_idx=0)
         self.position = nn.Embedding(hyper.length, hyper.dim)
         self.blocks = nn.ModuleList(Block(hyper) for _ in range(hyper.layers))
         self.last = nn.LayerNorm(hyper.dim)
-        for table in (self.item, self.position):
-            nn.init.normal_(table.weight, std=0.02)
-        with torch.no_grad():
-            self.item.weight[0] = 0
+        self.draw_item_vectors()
+        nn.init.normal_(self.position.weight, std=0.02)
 
     def forward(self, sequences: Tensor) -> Tensor:
-        """(batch, length) indices, padded on the left, to hidden states (batch, length, dim)."""
-        length = sequences.shape[1]
-        hidden = self.item(sequences) * math.sqrt(self.hyper.dim) + self.position.weight[-length:]
+        """(batch, length) indices, padded on the left, to hidden states (batch, length, dim) that see no later item."""
+        return self.encode(self.item(sequences), sequences != 0)
+
+    def encode(self, vectors: Tensor, known: Tensor, *, causal: bool = True) -> Tensor:
+        """Item vectors (batch, length, dim) to hidden states of the same shape.
+
+        Args:
+            vectors: padded on the left.
+            known: (batch, length), False where padded.
+            causal: whether a position sees only itself and what is before it; if not, all of the sequence.
+        """
+        length = known.shape[1]
+        hidden = vectors * math.sqrt(self.hyper.dim) + self.position.weight[-length:]
         hidden = functional.dropout(hidden, self.hyper.dropout, self.training)
-        causal = torch.ones(length, length, dtype=torch.bool).tril()
+        seen = torch.ones(length, length, dtype=torch.bool)
         # A padded position may see itself, so that no row of the attention is empty (an empty row gives NaN).
-        visible = (causal & (sequences != 0)[:, None, :]) | torch.eye(length, dtype=torch.bool)
+        visible = ((seen.tril() if causal else seen) & known[:, None, :]) | torch.eye(length, dtype=torch.bool)
         for block in self.blocks:
             hidden = block(hidden, visible[:, None])
         return self.last(hidden)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """(…, dim) to a score per item (…, items): the inner product with the item's embedding."""
-        return hidden @ self.item.weight[1:].T
-
-    @torch.inference_mode()
-    def score(self, histories: Sequence[IntArray]) -> FloatArray:
-        """Scores (histories, items) of every item as the next one; without a history, from the last position alone."""
-        self.eval()
-        # One by one: it takes about as long as a batch at this size, and no neighbour changes the last digit.
-        return np.stack([self._score_one(np.asarray(history, dtype=np.int64)) for history in histories])
-
-    def _score_one(self, history: IntArray) -> FloatArray:
-        recent = history[-self.hyper.length :] + 1 if len(history) else np.zeros(1, dtype=np.int64)
-        scores: FloatArray = self.logits(self(torch.from_numpy(recent)[None])[0, -1]).double().numpy()
-        return scores
-
-
-def chunks(sequences: Sequence[IntArray], length: int, rng: np.random.Generator) -> IntArray:
-    """Cut sequences into training rows of `length` inputs and their next items.
-
-    The first cut of each sequence is random, so that over the epochs every event is seen behind contexts of every
-    length. Every step from one item to the next is in exactly one row.
-
-    Returns:
-        (rows, length + 1) item indices plus 1, zero-padded on the left.
-    """
-    rows = []
-    for items in sequences:
-        steps = len(items) - 1
-        bounds = [0, *range(int(rng.integers(1, length + 1)), steps, length), steps]
-        for start, stop in pairwise(bounds):
-            piece = items[start : stop + 1] + 1
-            rows.append(np.pad(piece, (length + 1 - len(piece), 0)))
-    return np.stack(rows)
 
 
 def train(
@@ -138,7 +110,7 @@ def train(
     hyper: Hyper | None = None,
     item_weights: FloatArray | None = None,
 ) -> dict[str, float]:
-    """Train on all but the last two items of each user, and save weights, item order and configuration to `out`.
+    """Train on all but the last two items of each user, and save weights, item order and figures to `out`.
 
     A checkpoint is written after each epoch; called again with the same arguments, training goes on from there and
     ends with the weights of a run that was never stopped. Nothing is selected on held-out items.
@@ -152,29 +124,30 @@ def train(
         item_weights: (n_items,) how much each item counts as a target, in the catalogue's order; None for all alike.
 
     Returns:
-        HR@10 and NDCG@10 on the validation and the test item (`valid_hr@10`, …), and the last epoch's `loss`.
+        See `audit.targets.zoo.sequence_model.finish`.
 
     Raises:
         TargetError: `out` holds the checkpoint of another training.
-        DataError: no user has three events.
+        DataError: no user has four events.
         ValueError: `item_weights` are not one number above 0 per item.
     """
     hyper = hyper or Hyper()
     weights = None if item_weights is None else _weights(item_weights, len(dataset.catalog))
-    sequences = list(leave_one_out(dataset).train.values())
+    sequences = sequences_of(dataset, "sasrec")
     given = {} if weights is None else {"item_weights": weights.tolist()}
     run = Training("sasrec", out, seed, {"dataset": dataset.digest, **asdict(hyper), **given}, progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = SASRecNet(len(dataset.catalog), hyper)
-        optimizer = torch.optim.Adam(net.parameters(), lr=hyper.rate)
-
-        def epoch(number: int) -> float:
-            return _epoch(net, optimizer, sequences, np.random.default_rng([seed, number]), weights)
-
-        loss = run.epochs(net, optimizer, hyper.epochs, epoch)
-    metrics = {"loss": loss, **figures(net.score, dataset)}
-    save(net, ARCHITECTURE, asdict(hyper), list(dataset.catalog), out)
+        loss = descend(
+            run,
+            net,
+            hyper,
+            hyper.epochs,
+            lambda rows: next_item_loss(net, rows, weights),
+            lambda rng: chunks(sequences, hyper.length, rng),
+        )
+    metrics = finish(run, net, ARCHITECTURE, hyper, dataset, loss)
     run.finished()
     return metrics
 
@@ -183,28 +156,6 @@ def _weights(item_weights: FloatArray, items: int) -> Tensor:
     if item_weights.shape != (items,) or not (np.isfinite(item_weights).all() and (item_weights > 0).all()):
         raise ValueError(f"item_weights: they must be {items} finite numbers above 0, one for each item")
     return torch.from_numpy(item_weights.astype(np.float32))
-
-
-def _epoch(
-    net: SASRecNet,
-    optimizer: torch.optim.Optimizer,
-    sequences: Sequence[IntArray],
-    rng: np.random.Generator,
-    weights: Tensor | None = None,
-) -> float:
-    net.train()
-    rows = torch.from_numpy(chunks(sequences, net.hyper.length, rng))
-    rows = rows[torch.from_numpy(rng.permutation(len(rows)))]
-    total, count = 0.0, 0
-    for batch in torch.split(rows, net.hyper.batch):
-        inputs, targets = batch[:, :-1], batch[:, 1:]
-        known = inputs != 0
-        loss = functional.cross_entropy(net.logits(net(inputs)[known]), targets[known] - 1, weight=weights)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total, count = total + loss.item() * int(known.sum()), count + int(known.sum())
-    return total / count
 
 
 def load(folder: Path) -> tuple[SASRecNet, tuple[str, ...]]:

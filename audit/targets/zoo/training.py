@@ -21,7 +21,6 @@ Progress = Callable[[int, int, float], None]
 """Called after each epoch with (epochs done, epochs in all, mean loss in nats)."""
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-_CHECKPOINT = "checkpoint.safetensors"
 
 _Net = TypeVar("_Net", bound=nn.Module)
 
@@ -36,6 +35,8 @@ class Training:
         seed: of everything that is drawn.
         settings: what makes this training this one; a checkpoint of other settings is refused.
         progress: called after each epoch.
+        stage: its name, where a training has several; each stage keeps a checkpoint of its own, so that a training
+            that was killed in a later stage finds the earlier ones done.
     """
 
     what: str
@@ -43,6 +44,11 @@ class Training:
     seed: int
     settings: Mapping[str, Any]
     progress: Progress | None = None
+    stage: str = ""
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.out / f"checkpoint{self.stage and '-'}{self.stage}.safetensors"
 
     def epochs(
         self, net: nn.Module, optimizer: torch.optim.Optimizer, count: int, epoch: Callable[[int], float]
@@ -67,7 +73,7 @@ class Training:
         """
         label = json.dumps({**self.settings, "seed": self.seed}, sort_keys=True)
         self.out.mkdir(parents=True, exist_ok=True)
-        file = self.out / _CHECKPOINT
+        file = self._checkpoint
         done, loss = checkpoint.read(file, net, optimizer, label, what=self.what)
         for number in range(done, count):
             # Seeds by epoch, not one running state: a resumed training draws the same numbers.
@@ -80,7 +86,7 @@ class Training:
 
     def finished(self) -> None:
         """Drop the checkpoint, once everything else is written."""
-        (self.out / _CHECKPOINT).unlink(missing_ok=True)
+        self._checkpoint.unlink(missing_ok=True)
 
 
 def figures(score: ScoreFunction, dataset: Dataset) -> dict[str, float]:

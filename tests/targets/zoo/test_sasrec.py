@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from audit.data.dataset import Dataset
 from audit.errors import TargetError
 from audit.targets.zoo.protocol import gains, hits, leave_one_out_ranks
 from audit.targets.zoo.sasrec import SHIPPED, SASRec, build
-from audit.targets.zoo.sasrec_model import Hyper, SASRecNet, chunks, load, train
+from audit.targets.zoo.sasrec_model import Hyper, SASRecNet, load, train
 from audit.types import Catalog, Event, Item, Request, User
 
 SMALL = Hyper(dim=16, layers=1, heads=2, length=12, epochs=3, rate=1e-2, batch=16)
@@ -54,18 +53,6 @@ def test_only_the_last_items_count_and_neighbours_do_not() -> None:
     np.testing.assert_array_equal(scores, np.concatenate([model.score([h]) for h in histories]))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_chunks_hold_each_step_once(seed: int) -> None:
-    lengths = (1, 2, 5, 6, 7, 23)
-    sequences = [100 * n + np.arange(n) for n in lengths]
-    rows = chunks(sequences, 5, np.random.default_rng(seed))
-    assert rows.shape[1] == 6
-    steps = [(a - 1, b - 1) for row in rows for a, b in pairwise(row) if a]
-    assert sorted(steps) == sorted((s[i], s[i + 1]) for s in sequences for i in range(len(s) - 1))
-    for row in rows:
-        assert np.flatnonzero(row)[0] + np.count_nonzero(row) == 6  # padded on the left only
-
-
 class Stop(Exception):
     """The training was killed."""
 
@@ -87,7 +74,11 @@ def test_a_stopped_training_goes_on_and_ends_the_same(world: Dataset, tmp_path: 
     assert expected.keys() == found.keys()
     for name in expected:
         np.testing.assert_array_equal(found[name], expected[name])
-    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == [
+        "config.json",
+        "evaluation.json",
+        "model.safetensors",
+    ]
 
 
 def test_a_checkpoint_of_another_training_is_not_continued(world: Dataset, tmp_path: Path) -> None:
