@@ -73,12 +73,19 @@ class Grid:
         title: what the row means.
         defenses: names of the columns behind the first, which is the bare target.
         lines: title of an attack, the bare target's figure, and one figure per defense; None where it was not run.
+        higher_is_better: whether the figures are what is left, or what the attacker gets.
     """
 
     row: str
     title: str
     defenses: tuple[str, ...]
     lines: tuple[tuple[str, Finding | None, tuple[Finding | None, ...]], ...]
+    higher_is_better: bool = True
+
+    @property
+    def figures(self) -> list[Finding]:
+        """Every figure that was measured."""
+        return [f for _, bare, behind in self.lines for f in (bare, *behind) if f is not None]
 
 
 @dataclass(frozen=True)
@@ -204,7 +211,7 @@ def _promoted(row: str, order: Sequence[str], findings: Sequence[Finding]) -> Gr
     lines.sort(key=lambda line: -(line[1].estimate or 0.0))
     how = "the same text, sent to the defended target" if row == "replay" else "searched again against the defense"
     title = f"Planted text, {how}: promotion success rate, lower is better"
-    return Grid(row, title, tuple(order), tuple(lines))
+    return Grid(row, title, tuple(order), tuple(lines), higher_is_better=False)
 
 
 def _certified(order: Sequence[str], titles: dict[str, str], findings: Sequence[Finding]) -> list[CertifiedLine]:

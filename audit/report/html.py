@@ -16,10 +16,21 @@ from markupsafe import Markup
 
 from audit import text
 from audit.findings import Finding, Verdict
-from audit.report import claims, compliance, explanation_words, facts, hallucination_plots, plots, privacy_plots, words
+from audit.report import (
+    claims,
+    compliance,
+    explanation_words,
+    facts,
+    hallucination_plots,
+    plots,
+    privacy_plots,
+    robustness_plots,
+    words,
+)
 from audit.report.compliance import FrameworkView
 from audit.report.could_see import CouldSee, could_see
 from audit.report.evidence import IN_ALL, Exhibit, Shown, collect, explained
+from audit.report.heat import heat
 from audit.report.summary import Remark, headline, summary, users_to_settle
 from audit.report.view import Group, Row, RunView
 from audit.store import RunUsage
@@ -114,10 +125,12 @@ def environment() -> Environment:
         by_operator=lambda name: explanation_words.OPERATORS.get(name, name),
         control=words.control,
         count=text.count,
-        curves=plots.curves,
+        curves=robustness_plots.curves,
         epsilon_bars=privacy_plots.epsilon_bars,
+        price_curve=privacy_plots.price_curve,
         roc_panels=privacy_plots.roc_panels,
         forest=plots.forest,
+        heat=heat,
         css=lambda verdict: (verdict or "measured").replace("_", "-"),
         interval=text.interval,
         in_percent=lambda metric: words.is_rate(metric) or metric == "checker_confusion",
@@ -138,7 +151,7 @@ def environment() -> Environment:
         spoken=plots.spoken,
         stacked=hallucination_plots.stacked,
         strip=plots.strip,
-        tradeoff=plots.tradeoff,
+        tradeoff=robustness_plots.tradeoff,
         units=_units,
         verdict_lead=_lead,
         within=_within,

@@ -14,9 +14,8 @@ from markupsafe import Markup, escape
 
 from audit.policy import held_back
 from audit.report import words
-from audit.report.defenses import DefenseView
 from audit.report.fairness import Chart
-from audit.report.view import Curve, Row
+from audit.report.view import Row
 from audit.text import clip, interval, number, one_line, threshold
 
 WIDTH, HEIGHT, MARGIN = 260.0, 26.0, 16.0
@@ -56,24 +55,29 @@ def scale_of(rows: Iterable[Row]) -> Scale:
         values += [v for v in (row.limit, row.finding.floor) if v is not None]
     low, high = min(values), max(values)
     width = (high - low) or 1.0
-    step = _round_step(width / 4)
+    step = round_step(width / 4)
     # Ends are multiples of half a step: wide enough for the data, without a half-empty plot.
     half = step / 2
     return Scale(math.floor(low / half + 1e-9) * half, math.ceil((high or half) / half - 1e-9) * half, step)
 
 
-def _round_step(rough: float) -> float:
+def round_step(rough: float) -> float:
+    """The next round number from `rough` up: 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(m * power for m in (1, 2, 5, 10) if m * power >= rough - 1e-12)
 
 
+def decimals(step: float) -> int:
+    """Digits behind the point that multiples of a round step need."""
+    return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
 def axis(scale: Scale) -> Markup:
     """The tick labels of a group, for the head of its column."""
-    decimals = max(0, -math.floor(math.log10(scale.step) + 1e-9))
     parts = []
     for value in scale.ticks:
         x = scale.x(value)
-        label = f"{abs(value):.{decimals}f}"
+        label = f"{abs(value):.{decimals(scale.step)}f}"
         sign = "−" if value < 0 and float(label) != 0 else ""
         parts.append(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="15" y2="19"/>')
         parts.append(f'<text x="{x:.1f}" y="11" text-anchor="middle">{sign}{label}</text>')
@@ -133,83 +137,6 @@ def spoken(row: Row) -> str:
     return f"{text}: {words.VERDICT_WORDS[f.verdict]}"
 
 
-def curves(lines: Sequence[Curve]) -> Markup:
-    """Success against true queries: one line per attack with its interval, queries on a logarithmic scale."""
-    width, height, left, bottom = 620.0, 240.0, 44.0, 34.0
-    at = sorted({q for line in lines for q, *_ in line.points})
-    values = [0.0, *(v for line in lines for _, _, low, high in line.points for v in (low, high))]
-    low, high = min(values), max(values) or 1.0
-    step = _round_step((high - low) / 4)
-    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    reach = math.log(max(at[-1], 2) / max(at[0], 1)) or 1.0
-
-    def x(queries: int) -> float:
-        return left + 8 + (width - left - 24) * math.log(max(queries, 1) / max(at[0], 1)) / reach
-
-    def y(value: float) -> float:
-        return 8 + (height - bottom - 8) * (high - value) / (high - low)
-
-    parts = []
-    for i in range(round((high - low) / step) + 1):
-        value = low + i * step
-        kind = "zero" if abs(value) < step / 2 else "grid"
-        parts.append(f'<line class="{kind}" x1="{left:g}" x2="{width:g}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text x="{left - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
-    for queries in at:
-        parts.append(f'<text x="{x(queries):.1f}" y="{height - bottom + 14:g}" text-anchor="middle">{queries}</text>')
-    parts.append(f'<text x="{width / 2:g}" y="{height - 4:g}" text-anchor="middle">true queries per user</text>')
-    for n, line in enumerate(lines):
-        shift = 3.0 * (n - (len(lines) - 1) / 2)
-        spots = [(x(q) + shift, y(v), y(a), y(b)) for q, v, a, b in line.points]
-        path = " ".join(f"{px:.1f},{py:.1f}" for px, py, _, _ in spots)
-        bars = "".join(f'<line x1="{px:.1f}" x2="{px:.1f}" y1="{a:.1f}" y2="{b:.1f}"/>' for px, _, a, b in spots)
-        dots = "".join(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3"/>' for px, py, _, _ in spots)
-        parts.append(f'<g class="series s{n % SERIES}">{bars}<polyline points="{path}"/>{dots}</g>')
-    said = "; ".join(f"{one_line(c.title)}: {number(c.points[-1][1])} after {c.points[-1][0]} queries" for c in lines)
-    return svg("curves", height, f"lost against true queries. {said}", parts, width=width)
-
-
-def tradeoff(view: DefenseView) -> Markup:
-    """Defenses by what they keep without an attack and under the worst of them; the line joins those nothing beats."""
-    width, height, left, bottom = 620.0, 300.0, 52.0, 40.0
-    points = view.points
-    xs, ys = span_of([p[1] for p in points]), span_of([p[2] for p in points])
-
-    def x(value: float) -> float:
-        return left + 12 + (width - left - 30) * (value - xs.low) / (xs.high - xs.low)
-
-    def y(value: float) -> float:
-        return 12 + (height - bottom - 18) * (ys.high - value) / (ys.high - ys.low)
-
-    parts = []
-    for value in ys.ticks:
-        parts.append(f'<line class="grid" x1="{left:g}" x2="{width:g}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text x="{left - 6:g}" y="{y(value) + 3.5:.1f}" text-anchor="end">{number(value)}</text>')
-    for value in xs.ticks:
-        line = f'x1="{x(value):.1f}" x2="{x(value):.1f}" y1="6" y2="{height - bottom:g}"'
-        parts.append(f'<line class="grid" {line}/>')
-        parts.append(
-            f'<text x="{x(value):.1f}" y="{height - bottom + 14:g}" text-anchor="middle">{number(value)}</text>'
-        )
-    parts.append(f'<text x="{width / 2:g}" y="{height - 6:g}" text-anchor="middle">kept without an attack</text>')
-    parts.append(
-        f'<text transform="translate(10 {height / 2:g}) rotate(-90)" text-anchor="middle">kept under the worst</text>'
-    )
-    best = [p for p in points if not any(_beats(q, p) for q in points)]
-    path = " ".join(f"{x(p[1]):.1f},{y(p[2]):.1f}" for p in sorted(best, key=lambda p: p[1]))
-    parts.append(f'<polyline class="front" points="{path}"/>')
-    for n, (_, clean, robust, calls) in enumerate(points):
-        radius = 7 + 2 * math.log2(max(calls, 1.0))
-        kind = "spot best" if points[n] in best else "spot"
-        parts.append(f'<g class="{kind}"><circle cx="{x(clean):.1f}" cy="{y(robust):.1f}" r="{radius:.1f}"/>')
-        parts.append(f'<text x="{x(clean):.1f}" y="{y(robust) + 3.5:.1f}" text-anchor="middle">{n}</text></g>')
-    said = "; ".join(
-        f"{one_line(title)}: {number(clean)} without an attack, {number(robust)} under the worst"
-        for title, clean, robust, _ in points
-    )
-    return svg("tradeoff", height, f"{view.what} kept. {said}", parts, width=width)
-
-
 def forest(chart: Chart) -> Markup:
     """Effects of a chart, one line each, with the band in which nothing is amiss."""
     width, left, line, head = 640.0, 220.0, 20.0, 24.0
@@ -267,19 +194,9 @@ def forest(chart: Chart) -> Markup:
 def span_of(values: Sequence[float]) -> Scale:
     """The scale of a plot that holds these values, with round steps and some room at both ends."""
     low, high = min(values), max(values)
-    step = _round_step(((high - low) or max(abs(high), 0.1)) / 4)
+    step = round_step(((high - low) or max(abs(high), 0.1)) / 4)
     low, high = (math.floor(low / step + 1e-9) - 0.5) * step, (math.ceil(high / step - 1e-9) + 0.5) * step
     return Scale(low, high, step)
-
-
-def _beats(one: tuple[str, float, float, float], other: tuple[str, float, float, float]) -> bool:
-    """Whether one keeps at least as much on both sides, and more on one, at no more calls."""
-    at_least = one[1] >= other[1] and one[2] >= other[2] and one[3] <= other[3]
-    return at_least and one[1:] != other[1:]
-
-
-SERIES = 6
-"""Colours of a plot of curves; with more lines they come round again, with another dash."""
 
 
 def svg(kind: str, height: float, title: str, parts: Iterable[str], width: float = WIDTH) -> Markup:

@@ -1,4 +1,4 @@
-"""Pictures of the privacy audit as inline SVG: ε proven against ε promised, and curves of attacks.
+"""Pictures of the privacy audit as inline SVG: ε proven against ε promised, curves of attacks, what privacy costs.
 
 What is written there is ours or escaped.
 """
@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 
 from audit.report.plots import span_of, svg
 from audit.report.privacy import Proven, Traced
-from audit.text import clip, number, one_line, percent
+from audit.report.privacy_price import Priced, Prices
+from audit.text import clip, interval, number, one_line, percent
 
 _WIDTH, _LEFT, _RIGHT, _LINE, _BAR, _HEAD = 640.0, 190.0, 24.0, 34.0, 14.0, 40.0
 
@@ -152,6 +153,69 @@ def _read(one: Traced) -> str:
         if found is not None:
             said.append(f"{percent(found)} at {percent(fpr)}")
     return ", ".join(said)
+
+
+_PRICED, _PRICE_LEFT, _PRICE_FOOT, _NO_PROMISE, _PRICE_KEY = 220.0, 56.0, 40.0, 90.0, 18.0
+
+
+def price_curve(prices: Prices) -> Markup:
+    """Quality against the ε promised, on a logarithmic scale; runs that promise nothing stand apart at the right."""
+    spans = [(p.quality.ci or (0.0, 0.0), p.quality.estimate or 0.0) for p in prices.points]
+    scale = span_of([v for (low, high), dot in spans for v in (low, dot, high)])
+    promised = [p.epsilon for p in prices.points if p.epsilon]
+    first = math.floor(math.log10(min(promised, default=1.0)) + 1e-9)
+    last = max(math.ceil(math.log10(max(promised, default=1.0)) - 1e-9), first + 1)
+    right = _WIDTH - _NO_PROMISE
+
+    def x(point: Priced) -> float:
+        if point.epsilon is None:
+            return right + _NO_PROMISE / 2
+        at = math.log10(max(point.epsilon, 10.0**first))
+        return _PRICE_LEFT + 16 + (at - first) / (last - first) * (right - _PRICE_LEFT - 32)
+
+    def y(value: float) -> float:
+        return 10 + (scale.high - value) / (scale.high - scale.low) * (_PRICED - _PRICE_FOOT - 10)
+
+    parts = []
+    for tick in scale.ticks:
+        at = y(tick)
+        parts.append(f'<line class="grid" x1="{_PRICE_LEFT:g}" x2="{_WIDTH:g}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<text x="{_PRICE_LEFT - 6:g}" y="{at + 4:.1f}" text-anchor="end">{number(tick)}</text>')
+    foot = _PRICED - _PRICE_FOOT + 16
+    for decade in range(first, last + 1):
+        for epsilon in (10.0**decade, 3 * 10.0**decade):
+            at = _PRICE_LEFT + 16 + (math.log10(epsilon) - first) / (last - first) * (right - _PRICE_LEFT - 32)
+            if at <= right:
+                parts.append(f'<text x="{at:.1f}" y="{foot:g}" text-anchor="middle">{epsilon:g}</text>')
+    parts.append(f'<line class="chance" x1="{right:g}" x2="{right:g}" y1="4" y2="{_PRICED - 8:g}"/>')
+    middle = right + _NO_PROMISE / 2
+    parts.append(f'<text x="{middle:g}" y="{foot:g}" text-anchor="middle">no promise</text>')
+    axis = f"ε promised; to the left more privacy. Upwards: {escape(one_line(prices.measure))}"
+    parts.append(f'<text x="{(_PRICE_LEFT + right) / 2:g}" y="{_PRICED - 6:g}" text-anchor="middle">{axis}</text>')
+    along = [(x(p), y(dot)) for p, (_, dot) in zip(prices.points, spans, strict=True) if p.epsilon is not None]
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in along)
+    parts.append(f'<g class="v-measured"><polyline class="roc-line" points="{line}"/>')
+    said = []
+    for n, (point, ((low, high), dot)) in enumerate(zip(prices.points, spans, strict=True)):
+        at = x(point) + (14.0 * _alike(prices.points, n) if point.epsilon is None else 0.0)
+        parts.append(f'<line class="span" x1="{at:.1f}" x2="{at:.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}"/>')
+        parts.append(f'<circle class="dot" cx="{at:.1f}" cy="{y(dot):.1f}" r="4"/>')
+        parts.append(f'<text class="on" x="{at + 7:.1f}" y="{y(dot) - 6:.1f}">{n + 1}</text>')
+        promise = "no promise" if point.epsilon is None else f"ε = {point.epsilon:.3g}"
+        told = f"{one_line(point.name)}: {promise}, {number(dot)} {interval((low, high))}"
+        down = _PRICED + 12 + n * _PRICE_KEY
+        parts.append(f'<text class="no" x="{_PRICE_LEFT:g}" y="{down:g}" text-anchor="end">{n + 1}</text>')
+        parts.append(f'<text class="key" x="{_PRICE_LEFT + 10:g}" y="{down:g}">{escape(clip(told, 90))}</text>')
+        said.append(told)
+    height = _PRICED + 4 + _PRICE_KEY * len(prices.points)
+    title = f"{one_line(prices.measure)} against the ε promised. {'; '.join(said)}"
+    return svg("curves roc", height, title, [*parts, "</g>"], width=_WIDTH)
+
+
+def _alike(points: Sequence[Priced], n: int) -> float:
+    """How far the n-th point has to step aside so that those without a promise do not hide each other."""
+    alone = [i for i, p in enumerate(points) if p.epsilon is None]
+    return alone.index(n) - (len(alone) - 1) / 2
 
 
 def _decade(share: float) -> float:

@@ -9,7 +9,7 @@ from audit.findings import Finding
 from audit.report.defenses import defense_view
 from audit.report.html import render
 from audit.report.markdown import render as markdown
-from audit.report.plots import tradeoff
+from audit.report.robustness_plots import tradeoff
 from audit.report.summary import summary
 from audit.report.view import RunView
 
