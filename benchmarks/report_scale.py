@@ -1,25 +1,31 @@
 """`python -m benchmarks.report_scale`: how long the reports of a run with many cases take, and how large they are.
 
 A run of 200 findings with 50,000 pieces of evidence of two requests each, in a store on disk. Each format is rendered
-three times from a run opened anew; the median of the processor time counts, which a busy machine leaves as it is.
+three times from a run opened anew; the median of the processor time counts, which a busy machine leaves as it is. The
+rows of a pack pass as they are stored; beside that stands what it takes to make objects of them and write those anew.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
+import zipfile
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from audit.edits import HistoryInsert
 from audit.findings import Evidence, Finding
-from audit.pack import open_pack, verify, write_pack
+from audit.pack import lines, open_pack, verify, write_pack
+from audit.pack.write import ANSWERS, REQUESTS
 from audit.policy import Policy, Rule
 from audit.report import render
 from audit.run import Run
 from audit.store import Store
-from audit.types import Answer, Event, Item, Ranked, Request, User
+from audit.types import Answer, Event, Item, Ranked, Request, User, canonical_json
 
 FINDINGS, PIECES, REPEATS = 200, 50_000, 3
 
@@ -102,7 +108,47 @@ def main() -> int:
         print(f"{pack.stat().st_size / 1e6:.2f} MB")
         print(f"verify-pack: {_median(lambda: verify(pack), 1):.2f} s")
         print(f"a pack read as a run: {_median(lambda: open_pack(pack), 1):.2f} s")
+        run = Run(store.run(name), store)
+        for what, stored_, anew in (("packed", _as_stored, _anew), ("read", _read_as_stored, _read_anew)):
+            both = [_median(partial(work, run, pack), 1) for work in (stored_, anew)]
+            print(f"rows {what} as stored: {both[0]:.2f} s; as objects: {both[1]:.2f} s, {both[1] / both[0]:.1f} times")
     return 0
+
+
+def _digests(run: Run) -> set[str]:
+    return {d for piece in run.evidence().values() for d in (piece.before, piece.after) if d is not None}
+
+
+def _as_stored(run: Run, _: Path) -> None:
+    digests = _digests(run)
+    deque(lines.requests(run.store.request_bodies(digests)), 0)
+    deque(lines.answers(run.store.answer_rows(run.id, digests)), 0)
+
+
+def _anew(run: Run, _: Path) -> None:
+    """As packs were written before."""
+    digests = _digests(run)
+    for digest, request in run.store.requests(digests).items():
+        json.dumps({"digest": digest, **request.to_dict()})
+    for (digest, repeat), answer in run.store.answers_to(run.id, digests).items():
+        json.dumps({"request": digest, "repeat": repeat, "answer": answer.to_dict()})
+
+
+def _read_as_stored(_: Run, pack: Path) -> None:
+    with zipfile.ZipFile(pack) as archive, archive.open(REQUESTS) as asked, archive.open(ANSWERS) as told:
+        deque(lines.read_requests(asked), 0)
+        deque(lines.read_answers(told), 0)
+
+
+def _read_anew(_: Run, pack: Path) -> None:
+    """As packs were read before."""
+    with zipfile.ZipFile(pack) as archive, archive.open(REQUESTS) as asked, archive.open(ANSWERS) as told:
+        for line in asked:
+            row = json.loads(line)
+            del row["digest"]
+            canonical_json(Request.from_dict(row).to_dict())
+        for line in told:
+            canonical_json(Answer.from_dict(json.loads(line)["answer"]).to_dict())
 
 
 def _median(work: Callable[[], object], repeats: int = REPEATS) -> float:

@@ -134,8 +134,12 @@ def _flaw(answer: Answer) -> str:
             continue
         if isinstance(entry.score, bool) or not isinstance(entry.score, Real):
             return f"entry {place} has {shown_kind(entry.score)} as score; scores are numbers"
-        if not math.isfinite(entry.score):
-            return f"entry {place} has the score {float(entry.score)}; scores must be finite"
+        try:
+            score = float(entry.score)
+        except OverflowError:  # whole numbers and fractions have no largest
+            return f"entry {place} has a score that no float holds; scores must be finite"
+        if not math.isfinite(score):
+            return f"entry {place} has the score {score}; scores must be finite"
     return ""
 
 

@@ -72,6 +72,16 @@ def test_numbers_that_no_column_and_no_float_holds(sign: bytes) -> None:
         assert said in answer.detail
 
 
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_a_score_that_no_float_holds(sign: bytes) -> None:
+    body = b'{"answers": [{"ranked": [{"item_id": "i1", "title": "x", "score": %s1%s}]}]}' % (sign, b"0" * 400)
+    with HttpTarget("http://127.0.0.1:1", catalog=catalog()) as service:
+        replying(service, b"{}", body)
+        (answer,) = service.recommend([ASKED])
+    assert answer.outcome == "unparsable"
+    assert answer.detail.endswith("entry 1 has a score that no float holds; scores must be finite")
+
+
 @pytest.mark.parametrize("body", ["", "[]", "null", "{}", '{"ranked": 3}', '{"u1": "x"}', "[" * 100_000])
 def test_a_row_that_somebody_changed(tmp_path: Path, body: str) -> None:
     shown = Evidence("u1", "Case")
