@@ -23,7 +23,7 @@ import numpy as np
 from audit.stats import shapley
 
 if TYPE_CHECKING:
-    from audit.modules.explanation.values import Case
+    from audit.modules.explanation.explained import Case
 
 Row = dict[str, Any]
 ITEMS = 8
@@ -44,7 +44,8 @@ def attribution(*, orders: int = 32, seed: int = 3) -> list[Row]:
     """
     import torch
 
-    from audit.modules.explanation.values import Values, explained
+    from audit.modules.explanation.explained import explained
+    from audit.modules.explanation.values import Values
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

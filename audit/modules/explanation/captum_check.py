@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.explained import Case
+from audit.modules.explanation.values import Values
 from audit.target import Span
 from audit.types import Request
 

@@ -83,7 +83,9 @@ class Checked:
         tried = count(self.found.tried, "set") + " tried"
         if self.found.removed is None:
             if self.found.minimal:
-                return f"no set of items changes this recommendation ({tried})"
+                case = self.decider.case
+                of = f"the latest {count(case.weighed, 'item')}" if case.first else "items"
+                return f"no set of {of} changes this recommendation ({tried})"
             return f"no set was found within the budget that changes this recommendation ({tried})"
         shown = f"checked in {self.runs} of {count(len(self.after), 'run')}"
         what = self._what()
@@ -233,7 +235,8 @@ def _counted(those: Sequence[Checked], found: Sequence[Checked], good: Sequence[
     if not found:
         parts.append("no item of a history that was taken away decides any answer")
     for other in sorted({name for one in good for name in one.elsewhere}):
-        parts.append(f"{sum(one.elsewhere[other] for one in good)} of {len(good)} change it by {other} too")
+        both = [one for one in good if other in one.elsewhere]
+        parts.append(f"{sum(one.elsewhere[other] for one in both)} of {len(both)} change it by {other} too")
     tried = float(np.mean([one.found.tried for one in those]))
     parts.append(f"{tried:.0f} sets tried per answer")
     if unread := sum(one.found.unread for one in those):

@@ -13,9 +13,10 @@ from audit.modules.base import Context, Output
 from audit.modules.explanation.counterfactual_findings import Checked, report
 from audit.modules.explanation.counterfactual_search import Found, Search, Seen, Set, search
 from audit.modules.explanation.decisions import Decider
+from audit.modules.explanation.explained import DRAWS, Case, clean_asks, explained, weighed
 from audit.modules.explanation.module import INFO
-from audit.modules.explanation.players import OPERATORS, Operator, kept, players, swaps_for
-from audit.modules.explanation.values import DRAWS, Case, Values, clean_asks, explained
+from audit.modules.explanation.players import OPERATORS, Operator, check_items, kept, players, swaps_for
+from audit.modules.explanation.values import Values
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
 from audit.types import Answer, Request
@@ -29,6 +30,7 @@ class Counterfactuals:
         users: how many users' answers are explained.
         operators: how items are taken away; the search is run under each.
         evaluations: the most sets that the search may try per answer and operator.
+        items: how many of the latest items of a history may be taken away; None for all.
         repeats: how often a set that was found is asked again, and the clean request with it.
         placebos: random sets of the same size that each set is held against.
     """
@@ -36,6 +38,7 @@ class Counterfactuals:
     users: int = 20
     operators: Sequence[str] = ("delete", "swap")
     evaluations: int = 256
+    items: int | None = None
     repeats: int = 10
     placebos: int = 5
 
@@ -49,6 +52,7 @@ class Counterfactuals:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}: {value!r} must be a whole number of at least {least}{why}")
+        check_items(self.items, 1)
         if isinstance(self.operators, str) or not self.operators:
             raise ValueError(f"operators: {self.operators!r} must be a list, such as [delete, swap]")
         if unknown := [o for o in self.operators if o not in OPERATORS]:
@@ -81,11 +85,13 @@ class Counterfactuals:
 
     def _sets(self, context: Context, request: Request) -> list[list[Request]]:
         """Per operator, requests with a set of items taken away: none first."""
-        theirs = players(request)
+        theirs = players(request, items=self.items)
         found: list[list[Request]] = []
         for operator in self._operators if theirs else ():
             rng = context.rng("explanation", "swap", request.digest)
-            swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else None
+            swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else {}
+            if swaps is None:
+                continue
             every = chain.from_iterable(combinations(range(len(theirs)), k) for k in range(len(theirs)))
             most = self.evaluations + self.placebos + len(self._operators) - 1
             found.append([kept(request, theirs, frozenset(one), operator, swaps) for one in islice(every, most)])
@@ -93,7 +99,7 @@ class Counterfactuals:
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Search, ask again, and conclude."""
-        stable = explained(context, self.users)
+        stable = explained(context, self.users, items=self.items)
         whole = {case.id: case.request for case in context.cases}
         cases = [_with_decision(case, whole) for case in stable.cases]
         empty = sum(not case.request.user.history for case in cases)
@@ -101,10 +107,11 @@ class Counterfactuals:
         card = ReportCard(INFO.id, context.level, INFO.controls)
         sheet = Sheet(context, card, Output(), examples)
         said = _left_out(len(stable.unstable), len(stable.unanswered), empty)
+        said = (said + weighed(cases)).removeprefix("; ")
         checked = {operator: self._checked(context, cases, operator) for operator in self._operators}
-        self._elsewhere(checked)
-        for operator, those in checked.items():
-            report(sheet, operator, those, said)
+        self._elsewhere({operator: those for operator, (those, _) in checked.items()})
+        for operator, (those, unmet) in checked.items():
+            report(sheet, operator, those, "; ".join(part for part in (said, unmet) if part))
         card.findings = card.corrected()
         return Output(card.findings, sheet.output.evidence, card.values)
 
@@ -112,19 +119,27 @@ class Counterfactuals:
     def _operators(self) -> tuple[Operator, ...]:
         return tuple(operator for operator in OPERATORS if operator in self.operators)
 
-    def _checked(self, context: Context, cases: Sequence[Case], operator: Operator) -> list[Checked]:
+    def _checked(self, context: Context, cases: Sequence[Case], operator: Operator) -> tuple[list[Checked], str]:
+        """What was searched under one operator, and how many could not be, and why."""
         if not cases:
-            return []
+            return [], ""
         values = Values(context, cases, operator)
+        unmet = values.unmet_said
+        if values.unmet:
+            cases = [case for number, case in enumerate(cases) if number not in values.unmet]
+            if not cases:
+                return [], unmet
+            values = Values(context, cases, operator)
         clean = values.answers([[frozenset(range(len(theirs)))] for theirs in values.players])
         deciders = [Decider.of(case, answers[0]) for case, answers in zip(cases, clean, strict=True)]
         ends = self._searched(values, deciders)
         again = self._asked_again(context, values, ends)
         placebos = self._placebos(context, values, deciders, ends)
-        return [
+        those = [
             Checked(values, number, decider, found, *again[number], placebos[number])
             for number, (decider, found) in enumerate(zip(deciders, ends, strict=True))
         ]
+        return those, unmet
 
     def _searched(self, values: Values, deciders: Sequence[Decider]) -> list[Found]:
         """All searches in step, so that their questions reach the target together."""
@@ -190,11 +205,13 @@ class Counterfactuals:
             for other, those in checked.items():
                 if other == operator or not those:
                     continue
-                wanted = {one.number: [one.found.removed] for one in mine if one.found.removed is not None}
+                # Not every case can be asked under every operator.
+                number = {one.id: one.number for one in those}
+                both = [one for one in mine if one.found.removed is not None and one.id in number]
+                wanted = {number[one.id]: [one.found.removed or frozenset()] for one in both}
                 seen = _taken(those[0].values, [one.decider for one in those], wanted)
-                for one in mine:
-                    if one.number in seen:
-                        one.elsewhere[other] = bool(seen[one.number][0].changed)
+                for one in both:
+                    one.elsewhere[other] = bool(seen[number[one.id]][0].changed)
 
 
 def _taken(values: Values, deciders: Sequence[Decider], wanted: Mapping[int, Sequence[Set]]) -> dict[int, list[Seen]]:

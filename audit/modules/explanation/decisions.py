@@ -14,7 +14,7 @@ from audit.modules.explanation.counterfactual_search import Seen
 from audit.types import Answer, Ranked
 
 if TYPE_CHECKING:
-    from audit.modules.explanation.values import Case
+    from audit.modules.explanation.explained import Case
 
 Floats = npt.NDArray[np.float64]
 RIVALS = 5

@@ -11,13 +11,14 @@ from audit import stats
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.explanation import nulls, sanity, stability
+from audit.modules.explanation.explained import Case, Explained, explained, weighed
 from audit.modules.explanation.foreseen import foreseen
 from audit.modules.explanation.methods import Attribution
 from audit.modules.explanation.module import INFO
-from audit.modules.explanation.players import OPERATORS, Operator
+from audit.modules.explanation.players import OPERATORS, Operator, check_items
 from audit.modules.explanation.trial_findings import PART, curves, gains
 from audit.modules.explanation.trials import trials
-from audit.modules.explanation.values import Case, Explained, Values, explained
+from audit.modules.explanation.values import Values
 from audit.modules.explanation.variants import steady_operator
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
@@ -35,6 +36,7 @@ class Faithfulness:
         operators: ways of taking items away: `delete`, `placeholder`, `swap`. What is made by one is judged by the
             next, and by the first after the last; with a single one nothing can be called faithful.
         evaluations: the most questions that one answer's attribution may cost.
+        items: how many of the latest items of a history are weighed, the older ones staying as they are; None for all.
         sanity: whether to look at what attributions must not do: rest on what is not explained, on an empty place, or
             tell the same item twice apart.
         stability: whether to look at other orders of the history, other wordings, and other draws of the method.
@@ -44,6 +46,7 @@ class Faithfulness:
     users: int = 20
     operators: Sequence[Operator] = ("delete", "swap")
     evaluations: int = 256
+    items: int | None = None
     sanity: bool = True
     stability: bool = True
     orders: int = 10
@@ -53,6 +56,7 @@ class Faithfulness:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}: {value!r} must be a whole number of at least {least}")
+        check_items(self.items, 2)
         if isinstance(self.operators, str) or not self.operators:
             raise ValueError(f"operators: {self.operators!r} must be a list of some of {', '.join(OPERATORS)}")
         if wrong := [o for o in self.operators if o not in OPERATORS]:
@@ -75,13 +79,13 @@ class Faithfulness:
         """As many questions as it may ask; which ones they are can hang on the answers."""
         return foreseen(
             self._first(context), self.users, self.operators, self.evaluations,
-            orders=self.orders if self.stability else 0, sanity_checks=self.sanity,
+            items=self.items, orders=self.orders if self.stability else 0, sanity_checks=self.sanity,
         )  # fmt: skip
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Explain, judge and conclude."""
         context = self._first(context)
-        found = explained(context, self.users)
+        found = explained(context, self.users, items=self.items)
         cases = [case for case in found.cases if len(case.request.user.history) > 1]
         card, output = ReportCard(INFO.id, context.level, INFO.controls), Output()
         self._unstable(card, found)
@@ -99,6 +103,7 @@ class Faithfulness:
         for trial, ruling in zip(tried, rulings, strict=True):
             values = Values(context, cases, trial.made.operator)
             note = f"; {self._left_out(found, cases)}{self._flips(trial.cases, trial.made.attributions, values)}"
+            note += weighed(cases)
             curves(rest, trial, ruling, cases, values, note)
         nulls.report(rest, cases, null, steady)
         made = [trial.made for trial in tried[:2]]  # the two methods by the first operator

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from audit.gateway import Ask
 from audit.modules.base import Context
 from audit.modules.explanation import nulls, sanity, stability
+from audit.modules.explanation.explained import DRAWS, REPEATS, Case, clean_asks
 from audit.modules.explanation.methods import EXACT
 from audit.modules.explanation.players import Operator, kept, players, swaps_for
 from audit.modules.explanation.removal import FEW, SHARES, Subset, sets_of
-from audit.modules.explanation.values import DRAWS, REPEATS, Case, clean_asks
 from audit.modules.explanation.variants import reordered, reworded, steady_operator
 from audit.stats import shapley
 
@@ -24,6 +24,7 @@ def foreseen(
     operators: Sequence[Operator],
     evaluations: int,
     *,
+    items: int | None,
     orders: int,
     sanity_checks: bool,
 ) -> list[Ask]:
@@ -31,7 +32,7 @@ def foreseen(
     requests = [ask.request for ask in clean_asks(context, users, 1)]
     pool = context.dataset.catalog.items_in_order
     cases = [
-        Case(case.id, case.unit, request, (request.candidates or pool)[0], None, 0.0, "")
+        Case(case.id, case.unit, request, (request.candidates or pool)[0], None, 0.0, "", items=items)
         for case, request in zip(context.cases[:users], requests, strict=True)
         if len(request.user.history) > 1
     ]
@@ -64,7 +65,7 @@ def foreseen(
 
 def _sets(context: Context, case: Case, operator: Operator, evaluations: int) -> Iterator[Subset]:
     """All sets of few items; of more, as many walks as the attribution, the random orders and the search may ask."""
-    n = len(case.request.user.history)
+    n = case.weighed
     if n <= EXACT and 1 << n <= evaluations:
         yield from shapley.subsets(n)
         return
@@ -79,15 +80,17 @@ def _sets(context: Context, case: Case, operator: Operator, evaluations: int) ->
 
 
 def _without_one(case: Case) -> list[Subset]:
-    everyone = frozenset(range(len(case.request.user.history)))
+    everyone = frozenset(range(case.weighed))
     return [everyone, *(everyone - {i} for i in sorted(everyone))]
 
 
 def _asked(
     context: Context, case: Case, operator: Operator, sets: Iterator[Subset] | list[Subset], wide: bool
 ) -> list[Ask]:
-    theirs = players(case.request)
+    theirs = players(case.request, items=case.items)
     rng = context.rng("explanation", "swap", case.id)
     swaps = swaps_for(case.request, theirs, context.dataset, rng) if operator == "swap" else {}
+    if swaps is None:
+        return []
     requests = [kept(case.request, theirs, one, operator, swaps) for one in dict.fromkeys(sets)]
     return [Ask(request, draw) for request in requests for draw in range(DRAWS if wide else 1)]

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.explained import Case
+from audit.modules.explanation.values import Values
 from audit.stats import shapley
 
 Floats = npt.NDArray[np.float64]
@@ -134,14 +135,18 @@ def attributions_of(
         evaluations: the most v(S) per case.
         cases: numbers of the cases; None for all.
     """
-    chosen = list(range(len(values.cases))) if cases is None else list(cases)
-    streams = rng.spawn(len(chosen))
-    if method in ("shapley", "reverse"):
-        found = _shapley(values, chosen, streams, evaluations)
-        return [_turned(one) for one in found] if method == "reverse" else found
+    wanted = list(range(len(values.cases))) if cases is None else list(cases)
+    streams = dict(zip(wanted, rng.spawn(len(wanted)), strict=True))
+    if method not in ("shapley", "reverse", "leave-one-out"):
+        return [_blind(method, values, c, streams[c]) for c in wanted]
+    found = {c: _none(len(values.players[c]), values.unmet[c]) for c in wanted if c in values.unmet}
+    chosen = [c for c in wanted if c not in found]
     if method == "leave-one-out":
-        return _leave_one_out(values, chosen, evaluations)
-    return [_blind(method, values, c, stream) for c, stream in zip(chosen, streams, strict=True)]
+        told = _leave_one_out(values, chosen, evaluations)
+    else:
+        told = _shapley(values, chosen, [streams[c] for c in chosen], evaluations)
+    found |= zip(chosen, [_turned(one) for one in told] if method == "reverse" else told, strict=True)
+    return [found[c] for c in wanted]
 
 
 def _is_exact(n: int, evaluations: int) -> bool:
@@ -167,7 +172,7 @@ def _shapley(
     for c in exact:
         v = known[c]
         found[c] = Attribution(
-            shapley.exact_shapley(v), np.zeros(len(values.players[c])), True, len(v), float(v[-1] - v[0])
+            shapley.exact_shapley(v), np.zeros(len(values.players[c])), True, len(v), float(v[-1] - v[0]), _unread(v)
         )
     rest = {c: stream for c, stream in zip(chosen, streams, strict=True) if c not in found}
     found |= _sampled(values, rest, evaluations)
@@ -198,7 +203,7 @@ def _sampled(values: Values, streams: dict[int, np.random.Generator], evaluation
             estimate = shapley.permutation_shapley(taken, seen)
             total = float(seen[0, -1] - seen[0, 0])
             spent = 2 + 2 * (n - 1) * estimate.pairs
-            found[c] = Attribution(estimate.phi, estimate.se, False, spent, total, pairs=estimate.pairs)
+            found[c] = Attribution(estimate.phi, estimate.se, False, spent, total, _unread(seen), estimate.pairs)
             # A standard error from a few pairs is itself uncertain: one small by luck must not end the draws.
             precise = estimate.pairs >= _FEWEST and bool(np.all(estimate.se <= _PRECISE * abs(total)))
             readable = bool(np.isfinite(estimate.phi).all())
@@ -226,7 +231,8 @@ def _leave_one_out(values: Values, chosen: Sequence[int], evaluations: int) -> l
         if c not in told:
             found.append(_none(n, f"{evaluations} evaluations do not hold {n + 1} sets: allow {n + 1}"))
         else:
-            found.append(Attribution(told[c][0] - told[c][1:], np.zeros(n), False, n + 1))
+            v = told[c]
+            found.append(Attribution(v[0] - v[1:], np.zeros(n), False, n + 1, unmet=_unread(v)))
     return found
 
 
@@ -249,6 +255,11 @@ def _blind(method: Method, values: Values, c: int, rng: np.random.Generator) -> 
 
 def _turned(one: Attribution) -> Attribution:
     return replace(one, phi=-one.phi, total=-one.total)
+
+
+def _unread(v: Floats) -> str:
+    lost = int(np.count_nonzero(~np.isfinite(v)))
+    return f"{lost} of the {v.size} answers about it could not be read" if lost else ""
 
 
 def _none(n: int, reason: str) -> Attribution:

@@ -69,6 +69,9 @@ class Explanation(OfParts):
         operators: how items are taken away: `delete`, `placeholder`, `swap` (an item as popular in its place). Results
             stand under each.
         evaluations: the most questions that one answer's attribution may cost.
+        items: how many of the latest items of a history are weighed, the older ones staying as they are; None for all.
+            Every set of up to 8 can be asked, which is exact; of more, orders are drawn, which costs more and says
+            less.
         faithfulness: options of the part, `{}` or `true` for its defaults, `false` to leave it out; so for every part.
         tokens: see `faithfulness`; left out unless asked for, for it needs weights.
         counterfactuals: see `faithfulness`.
@@ -81,6 +84,7 @@ class Explanation(OfParts):
     users: int = 20
     operators: Sequence[str] = ("delete", "placeholder")
     evaluations: int = 256
+    items: int | None = 6
     faithfulness: Block = True
     tokens: Block = False
     counterfactuals: Block = True
@@ -96,6 +100,7 @@ class Explanation(OfParts):
             "users": self.users,
             "operators": self.operators,
             "evaluations": self.evaluations,
+            "items": self.items,
         }
         blocks = {name: getattr(self, name) for name in PLACES}
         built = build_parts(PLACES, blocks, where="modules.explanation", shared=shared)

@@ -16,12 +16,13 @@ from audit import stats
 from audit.edits import CandidateReorder
 from audit.findings import Param
 from audit.modules.base import Context
+from audit.modules.explanation.explained import Case
 from audit.modules.explanation.methods import Attribution
 from audit.modules.explanation.players import Operator
 from audit.modules.explanation.removal import Floats
 from audit.modules.explanation.stability import leave_one_out
 from audit.modules.explanation.trial_findings import PART
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.values import Values
 from audit.modules.explanation.variants import edited
 from audit.modules.sheet import Sheet
 from audit.stats import attributions as likeness

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from audit.edits import CandidateReorder, Edit, HistoryDrop, HistoryReplace, SetAttribute, TextEdit, apply, read_text
-from audit.errors import ConfigError, nearest
+from audit.errors import nearest
 from audit.types import AttributeValue, Item, Request
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _INDEXED = re.compile(r"^history\[(\d+)\]\Z")
 
 Swap = Item | AttributeValue | tuple[int, ...]
 """What stands in the place of a player under `swap`: an item, another value, or an order of the candidates."""
+NO_SWAP = "the catalogue holds too few items that could be exchanged for those of the history"
+"""Why a request cannot be asked with its items exchanged, as the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,26 @@ class Player:
     field: str
     label: str
 
-    @property
+    @cached_property
     def position(self) -> int | None:
         """Place in the history, 0 for the oldest; None for other fields."""
         found = _INDEXED.match(self.field)
         return int(found[1]) if found else None
 
 
-def players(request: Request, fields: Sequence[str] = ("history",)) -> tuple[Player, ...]:
+def check_items(items: object, least: int) -> None:
+    """Raise ValueError where `items` is neither a whole number of at least `least` nor None."""
+    if items is not None and (isinstance(items, bool) or not isinstance(items, int) or items < least):
+        raise ValueError(f"items: {items!r} must be a whole number of at least {least}, or null for the whole history")
+
+
+def players(request: Request, fields: Sequence[str] = ("history",), items: int | None = None) -> tuple[Player, ...]:
     """The parts of some fields that a request has, in the order of the fields.
+
+    Args:
+        request: as it is asked.
+        fields: some of `FIELDS`.
+        items: how many of the latest items of the history are players, the others staying as they are; None for all.
 
     Raises:
         ValueError: a field that has no players.
@@ -65,7 +79,11 @@ def players(request: Request, fields: Sequence[str] = ("history",)) -> tuple[Pla
     for name in fields:
         if name == "history":
             history = request.user.history
-            found += [Player(f"history[{i}]", event.item.title or event.item.id) for i, event in enumerate(history)]
+            first = 0 if items is None else max(0, len(history) - items)
+            found += [
+                Player(f"history[{i}]", event.item.title or event.item.id)
+                for i, event in enumerate(history[first:], start=first)
+            ]
         elif name == "attributes":
             found += [Player(f"attributes.{key}", f"{key}: {v}") for key, v in sorted(request.user.attributes.items())]
         elif name in ("note", "instruction"):
@@ -98,7 +116,18 @@ def kept(
         swaps: what stands in their places, by field (`swaps_for`); needed by `swap`, and for the candidates.
     """
     gone = [player for number, player in enumerate(players) if number not in subset]
-    return apply(removals(request, gone, operator, swaps), request)
+    others = [player for player in gone if player.position is None]
+    left = apply(removals(request, others, operator, swaps), request)
+    places = {player.position: player for player in gone if player.position is not None}
+    if not places:
+        return left
+    # What the edits of `removals` come to, in one step: a plan holds tens of thousands of such requests.
+    events = tuple(
+        event if place not in places else replace(event, item=_stand_in(places[place], operator, swaps))
+        for place, event in enumerate(request.user.history)
+        if place not in places or operator != "delete"
+    )
+    return replace(left, user=replace(left.user, history=events))
 
 
 def removals(
@@ -120,8 +149,8 @@ def removals(
         elif operator == "delete":
             dropped.append(place)
         else:
-            item = PLACEHOLDER if operator == "placeholder" else cast(Item, _swap(swaps or {}, player.field))
             # Rating and time stay, so that it stands in the same list at the same place.
+            item = _stand_in(player, operator, swaps)
             edits.append(HistoryReplace(place, replace(request.user.history[place], item=item)))
     # From the latest on: an earlier drop would move the later ones.
     return edits + [HistoryDrop(place) for place in sorted(dropped, reverse=True)]
@@ -134,8 +163,8 @@ def swaps_for(
     rng: np.random.Generator,
     *,
     explained: str | None = None,
-) -> dict[str, Swap]:
-    """What stands in the place of each player under `swap`.
+) -> dict[str, Swap] | None:
+    """What stands in the place of each player under `swap`; None where the catalogue holds too few other items.
 
     For an item of the history: one drawn from the same tenth of the catalogue by popularity (the nearest ones where
     that holds none), that the user has not had, that is no candidate, and that takes no other item's place. For an
@@ -149,12 +178,12 @@ def swaps_for(
         rng: source of the draws; equal streams give equal swaps.
         explained: id of the item that is explained: it never stands in for another, or its own value would be measured
             with it in the history. Known only once the target has answered; a plan leaves it out.
-
-    Raises:
-        ConfigError: the catalogue holds too few other items.
     """
     history = [p for p in players if p.position is not None]
-    found: dict[str, Swap] = dict(_items_as_popular(request, history, dataset, rng, explained)) if history else {}
+    items = _items_as_popular(request, history, dataset, rng, explained) if history else {}
+    if items is None:
+        return None
+    found: dict[str, Swap] = dict(items)
     for player in players:
         if player.position is not None:
             continue
@@ -184,6 +213,11 @@ def _without(request: Request, field: str, operator: Operator, swaps: Mapping[st
     return TextEdit(field, 0, len(read_text(request, field)), "" if operator == "delete" else _NOTHING)
 
 
+def _stand_in(player: Player, operator: Operator, swaps: Mapping[str, Swap] | None) -> Item:
+    """What stands in the place of an item of the history."""
+    return PLACEHOLDER if operator == "placeholder" else cast(Item, _swap(swaps or {}, player.field))
+
+
 def _swap(swaps: Mapping[str, Swap], field: str) -> Swap:
     if field not in swaps:
         raise ValueError(f"swaps: there is none for {field!r}; make them with swaps_for")
@@ -197,7 +231,7 @@ def _another_order(count: int, rng: np.random.Generator) -> tuple[int, ...]:
 
 def _items_as_popular(
     request: Request, history: Sequence[Player], dataset: Dataset, rng: np.random.Generator, explained: str | None
-) -> dict[str, Item]:
+) -> dict[str, Item] | None:
     items, known = dataset.catalog.items_in_order, dataset.popularity
     order = sorted(range(len(items)), key=lambda i: (known[items[i].id], items[i].id))
     place = {items[i].id: rank for rank, i in enumerate(order)}
@@ -208,10 +242,7 @@ def _items_as_popular(
         had |= {items[i].id for i in dataset.sequences[request.user.id]}
     free = np.array([rank for rank, i in enumerate(order) if items[i].id not in had], dtype=np.int64)
     if len(free) < len(history):
-        raise ConfigError(
-            f"modules.explanation.operators: 'swap' needs {len(history)} items that user {request.user.id!r} has not "
-            f"had, and the catalogue holds {len(free)}; use 'delete' and 'placeholder'"
-        )
+        return None
     found: dict[str, Item] = {}
     for player in history:
         title = events[player.position or 0].item

@@ -13,16 +13,19 @@ from audit import stats
 from audit.findings import Param
 from audit.modules.base import Context
 from audit.modules.explanation import nulls
+from audit.modules.explanation.explained import Case
 from audit.modules.explanation.methods import Attribution
-from audit.modules.explanation.players import Operator
+from audit.modules.explanation.players import PLACEHOLDER, Operator
 from audit.modules.explanation.removal import Floats, Subset
 from audit.modules.explanation.stability import leave_one_out
 from audit.modules.explanation.trial_findings import NAMES, PART
 from audit.modules.explanation.trials import Made
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.values import Values
 from audit.modules.explanation.variants import doubled, of_another, with_empty_place
 from audit.modules.sheet import Sheet
 from audit.stats import shapley
+from audit.target import Input
+from audit.text import count
 
 DRAWS = 8
 """Sets per user on which an empty place, or twins, are looked at."""
@@ -71,18 +74,28 @@ def _efficiency(sheet: Sheet, cases: Sequence[Case], one: Made, values: Made) ->
 
 
 def _empty_place(sheet: Sheet, cases: Sequence[Case], operator: Operator, sizes: Floats) -> None:
-    """φ of an entry that names no item, from its gains over random sets that precede it."""
+    """φ of an entry that names no item, from its gains over random sets that precede it.
+
+    Of no item of a catalogue can it be known that a target does not depend on it. What the check rests on instead is an
+    entry that is no item at all. Targets take it in their own ways, and the note says which: one that reads words reads
+    those of the entry; one that looks items up by id passes over it, which gives it exactly 0, or has a token for what
+    it does not know, or does not answer.
+    """
     context = sheet.context
     variants, wanted = empty_places(context, cases)
     told = Values(context, variants, operator).of(wanted)
+    lost = sum(not np.isfinite(v).all() for v in told)
+    reads = Input.ITEM_TEXT in context.info.honours
+    note = f"mean size over that of a real item; from {DRAWS} sets per user; the entry says “{PLACEHOLDER.title}”, "
+    note += "which the target reads" if reads else "and the target looks items up by their ids, among which it is not"
     both = [
         (abs(float(np.mean(v[0::2] - v[1::2]))), float(size), case.id)
         for v, size, case in zip(told, sizes, cases, strict=True)
         if np.isfinite(v).all() and np.isfinite(size)
     ]
     _ratio(
-        sheet, both, "What an entry of the history that names no item is credited with",
-        f"mean size over that of a real item; from {DRAWS} sets per user", check="dummy", operator=operator,
+        sheet, both, "What an entry of the history that names no item is credited with", note, check="dummy",
+        operator=operator, lost=lost,
     )  # fmt: skip
 
 
@@ -90,7 +103,7 @@ def empty_places(context: Context, cases: Sequence[Case]) -> tuple[list[Case], l
     """Cases with one more, empty entry, and pairs of sets with and without it."""
     variants, wanted = [], []
     for case in cases:
-        rng, n = context.rng("explanation", "dummy", case.id), len(case.request.user.history)
+        rng, n = context.rng("explanation", "dummy", case.id), case.weighed
         place = int(rng.integers(n + 1))
         variants.append(with_empty_place(case, place))
         before = [_before(order, place) for order in shapley.antithetic_orders(n + 1, DRAWS // 2, rng)]
@@ -124,7 +137,7 @@ def twins(context: Context, cases: Sequence[Case]) -> tuple[list[Case], list[lis
     """Cases in which one item stands twice, and pairs of sets that hold the one or the other."""
     variants, wanted = [], []
     for case in cases:
-        rng, n = context.rng("explanation", "twins", case.id), len(case.request.user.history)
+        rng, n = context.rng("explanation", "twins", case.id), case.weighed
         i, j = (int(x) for x in rng.permutation(n)[:2])
         variants.append(doubled(case, i, j))
         rest = np.array([p for p in range(n) if p not in (i, j)], dtype=np.int64)
@@ -159,6 +172,7 @@ def _ratio(
     check: str,
     of: Made | None = None,
     operator: Operator | None = None,
+    lost: int = 0,
 ) -> None:
     params: dict[str, Param] = {
         "part": PART,
@@ -166,9 +180,11 @@ def _ratio(
         "method": "shapley" if of is None else of.method,
         "operator": operator if of is None else of.operator,
     }
+    unanswered = f"; of {count(lost, 'user')} not every question with that entry was answered" if lost else ""
     top, bottom = np.array([b[0] for b in both]), np.array([b[1] for b in both])
     if len(both) < 2 or bottom.sum() <= 0:
         reason = f"{len(both)} users could be read" if len(both) < 2 else "no item moves any recommendation"
+        reason += unanswered
         sheet.card.skip("sanity", title, reason, **params)
         return
     rng = sheet.context.rng("explanation", "sanity", check, str(params["method"]))
@@ -176,6 +192,7 @@ def _ratio(
     sheet.card.add(
         "sanity", title,
         stats.ratio_interval(top, bottom, rng=rng, level=sheet.card.level, resamples=sheet.card.resamples),
-        n=len(both), direction="higher_is_worse", params=params, note=note,
+        n=len(both), direction="higher_is_worse", params=params,
+        note=note + unanswered,
         values={case: float(v) for (_, _, case), v in zip(both, share, strict=True)},
     )  # fmt: skip

@@ -9,11 +9,12 @@ import numpy as np
 from audit import stats
 from audit.findings import Param
 from audit.modules.base import Context
+from audit.modules.explanation.explained import Case
 from audit.modules.explanation.methods import Attribution, attributions_of
 from audit.modules.explanation.players import Operator
 from audit.modules.explanation.trial_findings import PART
 from audit.modules.explanation.trials import Made
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.values import Values
 from audit.modules.explanation.variants import Ints, orders_of, reordered, reworded
 from audit.modules.report_card import mde_of
 from audit.modules.sheet import Sheet
@@ -31,10 +32,7 @@ _POSITION = "How much more an item is credited for standing last instead of firs
 
 def other_orders(context: Context, cases: Sequence[Case], count: int) -> list[Ints]:
     """Other orders of each history, fixed by the run's seed."""
-    return [
-        orders_of(len(case.request.user.history), count, context.rng("explanation", "stability", case.id))
-        for case in cases
-    ]
+    return [orders_of(case.weighed, count, context.rng("explanation", "stability", case.id)) for case in cases]
 
 
 def wordings(context: Context, case: Case) -> list[str]:

@@ -13,7 +13,17 @@ import numpy as np
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.explanation.module import INFO
-from audit.modules.explanation.players import OPERATORS, Operator, Player, Swap, kept, players, swaps_for
+from audit.modules.explanation.players import (
+    NO_SWAP,
+    OPERATORS,
+    Operator,
+    Player,
+    Swap,
+    check_items,
+    kept,
+    players,
+    swaps_for,
+)
 from audit.modules.explanation.stated_findings import Told, report
 from audit.modules.explanation.stated_reading import Reader
 from audit.modules.free_text import free_text
@@ -34,6 +44,7 @@ class Stated:
         users: how many users are asked.
         operator: how an item is taken away.
         evaluations: the most items that are taken away per answer: those named as reasons first, then others by chance.
+        items: the same, where it is less; None for no other bound.
         repeats: how often the whole question is asked: an answer whose first recommendation is not the same each time
             is not explained.
         reasons: what is asked for behind the target's own wording; "" for that wording alone.
@@ -42,6 +53,7 @@ class Stated:
     users: int = 20
     operator: Operator = "delete"
     evaluations: int = 256
+    items: int | None = None
     repeats: int = 2
     reasons: str = REASONS
 
@@ -50,10 +62,15 @@ class Stated:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}: {value!r} must be a whole number of at least {least}")
+        check_items(self.items, 2)
         if self.operator not in OPERATORS:
             raise ValueError(f"operator: {self.operator!r} must be one of {', '.join(OPERATORS)}")
         if not isinstance(self.reasons, str):
             raise ValueError(f"reasons: {self.reasons!r} must be a sentence, or '' for the target's own wording")
+
+    @property
+    def _most(self) -> int:
+        return self.evaluations if self.items is None else min(self.evaluations, self.items)
 
     def lacking(self, context: Context) -> str | None:
         """The target must write free text."""
@@ -69,7 +86,9 @@ class Stated:
         for case in self._cases(context):
             theirs, swaps = self._players(context, case)
             asks += [Ask(case.request, repeat) for repeat in range(self.repeats)]
-            chosen = range(len(theirs))[-self.evaluations :]
+            if swaps is None:
+                continue
+            chosen = range(len(theirs))[-self._most :]
             asks += [Ask(self._without(case.request, theirs, swaps, i)) for i in chosen]
         return asks
 
@@ -91,6 +110,9 @@ class Stated:
         wanted: list[tuple[Told, int, Request]] = []
         for one in told:
             theirs, swaps = self._players(context, one.case)
+            if swaps is None:
+                one.unmet = NO_SWAP
+                continue
             one.players = theirs
             for i in self._chosen(context, one):
                 wanted.append((one, i, self._without(one.case.request, theirs, swaps, i)))
@@ -101,15 +123,15 @@ class Stated:
     def _chosen(self, context: Context, one: Told) -> list[int]:
         """All items, or where they are too many those named as reasons and some of the others."""
         everyone = range(len(one.players))
-        if len(everyone) <= self.evaluations:
+        if len(everyone) <= self._most:
             return list(everyone)
-        named = [i for i in everyone if one.names(i)][: self.evaluations - 1]
+        named = [i for i in everyone if one.names(i)][: self._most - 1]
         others = [i for i in everyone if i not in set(named)]
         rng = context.rng("explanation", "stated", one.case.id)
-        drawn = rng.permutation(np.array(others))[: self.evaluations - len(named)]
+        drawn = rng.permutation(np.array(others))[: self._most - len(named)]
         return sorted([*named, *(int(i) for i in drawn)])
 
-    def _players(self, context: Context, case: Case) -> tuple[tuple[Player, ...], Mapping[str, Swap]]:
+    def _players(self, context: Context, case: Case) -> tuple[tuple[Player, ...], Mapping[str, Swap] | None]:
         theirs = players(case.request)
         if self.operator != "swap" or not theirs:
             return theirs, {}

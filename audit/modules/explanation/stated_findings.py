@@ -39,6 +39,7 @@ class Told:
         stable: whether every repeat recommends the same first.
         players: the items of the history.
         without: by number of the item that was taken away.
+        unmet: why none can be taken away, as the end of a sentence; empty where they can.
     """
 
     case: Case
@@ -46,6 +47,7 @@ class Told:
     stable: bool
     players: tuple[Player, ...] = ()
     without: dict[int, Stated] = field(default_factory=dict)
+    unmet: str = ""
 
     @property
     def explained(self) -> bool:
@@ -264,6 +266,8 @@ def _left_out(told: Sequence[Told]) -> str:
             kinds["with no stable recommendation, not explained"] += 1
         elif not one.own.cited:
             kinds["without a reason from the history"] += 1
+        elif one.unmet:
+            kinds[f"left out because {one.unmet}"] += 1
     unread = sum(len(one.without) - len(one.asked) for one in told)
     parts = [f"{n} {kind}" for kind, n in sorted(kinds.items())]
     parts += [f"{unread} without an item could not be read"] if unread else []

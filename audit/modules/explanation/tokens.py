@@ -20,10 +20,11 @@ from audit.modules.explanation.captum_check import (
     integrated_gradients,
     shapley_sampling,
 )
+from audit.modules.explanation.explained import REPEATS, Case, clean_asks, explained, weighed, whole
 from audit.modules.explanation.methods import attributions_of, most_sets
 from audit.modules.explanation.module import INFO
-from audit.modules.explanation.players import OPERATORS, Operator, kept, players, swaps_for
-from audit.modules.explanation.values import REPEATS, Case, Values, clean_asks, explained, whole
+from audit.modules.explanation.players import OPERATORS, Operator, check_items, kept, players, swaps_for
+from audit.modules.explanation.values import Values
 from audit.modules.report_card import ReportCard
 from audit.modules.sheet import Sheet
 from audit.stats import shapley
@@ -46,6 +47,7 @@ class Tokens:
         users: how many users' answers are explained.
         operators: how items are taken away.
         evaluations: the most questions that one answer's attribution may cost.
+        items: how many of the latest items of a history are weighed, the older ones staying as they are; None for all.
         samples: orders of Captum's ShapleyValueSampling; 0 leaves it out, for it asks one set at a time.
         steps: of the first integral; they are doubled up to 512 until the gradients add up. 0 leaves them out.
         gap: the most that integrated gradients may miss what they explain by, as a share; those that miss it by more
@@ -55,6 +57,7 @@ class Tokens:
     users: int = 20
     operators: Sequence[Operator] = ("delete", "swap")
     evaluations: int = 256
+    items: int | None = None
     samples: int = 10
     steps: int = 32
     gap: float = 0.05
@@ -64,6 +67,7 @@ class Tokens:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name}: {value!r} must be a whole number of at least {least}")
+        check_items(self.items, 1)
         if self.steps > MOST_STEPS:
             raise ValueError(f"steps: {self.steps} must be at most {MOST_STEPS}")
         if isinstance(self.operators, str) or not self.operators:
@@ -91,21 +95,22 @@ class Tokens:
         asks = clean_asks(context, self.users)
         for case in context.cases[: self.users]:
             request = whole(case.request)
-            theirs = players(request)
+            theirs = players(request, items=self.items)
             sets = most_sets(len(theirs), self.evaluations, context.rng("explanation", PART, "plan", case.id))
             for operator in self.operators:
                 rng = context.rng("explanation", "swap", case.id)
                 swaps = swaps_for(request, theirs, context.dataset, rng) if operator == "swap" else {}
-                asks += [Ask(kept(request, theirs, one, operator, swaps)) for one in sets]
+                if swaps is not None:
+                    asks += [Ask(kept(request, theirs, one, operator, swaps)) for one in sets]
         # `explained` asks each item alone once more.
         return asks + [Ask(ask.request, REPEATS) for ask in clean_asks(context, self.users, 1)]
 
     def run(self, context: Context, *, examples: int) -> Output:
         """Ask, let Captum ask, and compare."""
         card = ReportCard(INFO.id, context.level, INFO.controls)
-        found = explained(context, self.users)
+        found = explained(context, self.users, items=self.items)
         said = f"{len(found.unstable)} of {len(context.cases[: self.users])} had no stable recommendation and are not "
-        said += f"explained, {len(found.unanswered)} no readable answer"
+        said += f"explained, {len(found.unanswered)} no readable answer{weighed(found.cases)}"
         if len(found.cases) < _FEWEST:
             reason = f"{len(found.cases)} recommendations can be explained, and {_FEWEST} are needed: {said}"
             card.skip("attribution_agreement", _TITLE, reason, part=PART)
@@ -263,6 +268,7 @@ class _Check:
             known = {unit: value for unit, value in each.items() if np.isfinite(value)}
             if len(known) < _FEWEST:
                 reason = f"{len(known)} of {len(values.cases)} answers give two attributions that order their items"
+                reason += f"; {values.unmet_said}" if values.unmet else ""
                 self.card.skip("attribution_agreement", title, reason, **params)
                 continue
             unit = "largest difference of any item" if measure == "max_difference" else "rank correlation"
@@ -280,7 +286,8 @@ class _Check:
                 direction="higher_is_better" if measure == "spearman" else "higher_is_worse",
                 params=params,
                 note=f"{unit} per user, {values.scale}; {_extreme(known, measure)}; "
-                f"{len(values.cases) - len(known)} order nothing or could not be had; {how}; {self.said}",
+                f"{len(values.cases) - len(known)} order nothing or could not be had; {how}; {self.said}"
+                + (f"; {values.unmet_said}" if values.unmet else ""),
                 values=known,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ import numpy as np
 
 from audit import stats
 from audit.findings import Attributed, Bar, Finding, Param
+from audit.modules.explanation.explained import Case
 from audit.modules.explanation.module import INFO
 from audit.modules.explanation.removal import Floats
 from audit.modules.explanation.trials import ALSO, NEEDED, Trial
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.values import Values
 from audit.modules.report_card import ReportCard, mde_of
 from audit.modules.sheet import Sheet
+from audit.text import count
 
 PART = "faithfulness"
 AGAINST = {
@@ -143,12 +146,14 @@ def curves(sheet: Sheet, trial: Trial, ruling: Ruling, cases: Sequence[Case], va
         level, resamples = sheet.card.level, sheet.card.resamples
         sheet.card.add(
             metric, title, stats.mean_interval(own, rng=rng, level=level, resamples=resamples), n=len(own),
-            params=params_of(trial),
+            # Falls on one scale do not compare with falls on another, such as behind a defense that votes.
+            params=params_of(trial) | {"scale": values.scale},
             direction="higher_is_better" if better else "higher_is_worse", floor=float(chance.mean()),
             effect=stats.paired_difference(own, chance, rng=rng, level=level, resamples=resamples),
             mde=mde_of(own - chance),
             note=f"{'faithful' if ruling.faithful else 'not called faithful'}: {ruling.says}; in units of the "
-            f"{values.scale}; the floor is {AGAINST['random']}; {_spread(own - chance)} above it{note}",
+            f"{values.scale}; the floor is {AGAINST['random']}; {_spread(own - chance)} above it"
+            f"{_left_out(trial)}{note}",
             unmet=() if ruling.faithful else (f"the method was {ruling.says}",), evidence=shown,
             values={cases[c].id: float(v) for c, v in zip(trial.cases, own - chance, strict=True)},
         )  # fmt: skip
@@ -242,9 +247,16 @@ def attributed(trial: Trial, case: int, ruling: Ruling, values: Values, level: f
 
 
 def _too_few(trial: Trial) -> str:
-    said = f"{len(trial.cases)} users have an attribution that could be judged"
-    reasons = [one.unmet for one in trial.made.attributions if one.unmet]
-    return said + (f"; of {len(reasons)} it could not be made, such as because {reasons[0]}" if reasons else "")
+    return f"{len(trial.cases)} users have an attribution that could be judged{_left_out(trial)}"
+
+
+def _left_out(trial: Trial) -> str:
+    """Users whose attribution could not be made or judged, counted, with the reason that most of them share."""
+    if not trial.left_out:
+        return ""
+    ((reason, times),) = Counter(trial.left_out.values()).most_common(1)
+    most = "" if times == len(trial.left_out) else f" (so {times} of them)"
+    return f"; {count(len(trial.left_out), 'user')} left out here because {reason}{most}"
 
 
 def _spread(values: Floats) -> str:

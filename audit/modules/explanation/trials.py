@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from audit.modules.base import Context
+from audit.modules.explanation.explained import Case
 from audit.modules.explanation.methods import EXACT, Attribution, Method, attributions_of
 from audit.modules.explanation.players import Operator
 from audit.modules.explanation.removal import (
@@ -23,7 +24,7 @@ from audit.modules.explanation.removal import (
     sets_of,
     spans,
 )
-from audit.modules.explanation.values import Case, Values
+from audit.modules.explanation.values import Values
 from audit.stats import shapley
 
 NEEDED = ("random", "recency", "position", "profile")
@@ -73,6 +74,7 @@ class Trial:
         method: what the order of the attribution came to, per case.
         others: the same of the other orders, by name.
         spans: between the worst and the best order, per case.
+        left_out: by number of the other cases, why they could not be judged, as the end of a sentence.
     """
 
     made: Made
@@ -81,6 +83,7 @@ class Trial:
     method: tuple[Marks, ...]
     others: Mapping[str, tuple[Marks, ...]]
     spans: tuple[Span, ...]
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def circular(self) -> bool:
@@ -158,20 +161,22 @@ def _judged(context: Context, made: Sequence[Made], book: Book, evaluations: int
     readable = {c: values for c, values in seen.items() if values and np.isfinite(values).all()}
     span = spans(book, readable, evaluations)
     return [
-        _trial(one, book.values.operator, {c: row for c in readable if (row := table[c][m]) is not None}, span)
+        _trial(one, book.values, {c: row for c in readable if (row := table[c][m]) is not None}, span)
         for m, one in enumerate(made)
     ]
 
 
-def _trial(made: Made, judge: Operator, rows: Mapping[int, Mapping[str, Marks]], span: Mapping[int, Span]) -> Trial:
+def _trial(made: Made, judge: Values, rows: Mapping[int, Mapping[str, Marks]], span: Mapping[int, Span]) -> Trial:
     cases = tuple(c for c in rows if np.isfinite([m.sufficiency for m in rows[c].values()]).all())
+    unread = f"not every answer with items taken away by {judge.operator} could be read"
     return Trial(
         made,
-        judge,
+        judge.operator,
         cases,
         tuple(rows[c]["method"] for c in cases),
         {name: tuple(rows[c][name] for c in cases) for name in (*NEEDED, *ALSO)},
         tuple(span[c] for c in cases),
+        {c: one.unmet or judge.unmet.get(c, unread) for c, one in enumerate(made.attributions) if c not in cases},
     )
 
 
@@ -181,7 +186,8 @@ def _listed(n: int, evaluations: int) -> bool:
 
 
 def _blind(book: Book, c: int, rng: np.random.Generator) -> dict[str, Ints]:
-    history = book.values.cases[c].request.user.history
+    case = book.values.cases[c]
+    history = case.request.user.history[case.first :]
     known = book.values.context.dataset.popularity
     popular = np.array([known.get(event.item.id, 0) for event in history], dtype=np.float64)
     forward = np.arange(len(history), dtype=np.int64)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audit.edits import Edit, HistoryInsert, HistoryReorder, HistoryReplace, TextEdit, apply
+from audit.modules.explanation.explained import Case
 from audit.modules.explanation.players import PLACEHOLDER, Operator
-from audit.modules.explanation.values import Case
 from audit.types import Event, Request
 
 Ints = npt.NDArray[np.int64]
@@ -45,8 +45,9 @@ def orders_of(n: int, count: int, rng: np.random.Generator) -> Ints:
 
 
 def reordered(case: Case, order: Sequence[int] | Ints) -> Case:
-    """With the history in another order."""
-    return edited(case, [HistoryReorder(tuple(int(i) for i in order))])
+    """With the items that are weighed in another order."""
+    older = range(case.first)
+    return edited(case, [HistoryReorder((*older, *(case.first + int(i) for i in order)))])
 
 
 def reworded(case: Case, wording: str) -> Case:
@@ -55,15 +56,16 @@ def reworded(case: Case, wording: str) -> Case:
 
 
 def with_empty_place(case: Case, place: int) -> Case:
-    """With one more entry in the history that names no item."""
-    history = case.request.user.history
-    like = history[min(place, len(history) - 1)]
-    return edited(case, [HistoryInsert(place, Event(PLACEHOLDER, like.rating, like.time))])
+    """With one more entry among those that are weighed, at that place of theirs, that names no item."""
+    history, at = case.request.user.history, case.first + place
+    like = history[min(at, len(history) - 1)]
+    one = edited(case, [HistoryInsert(at, Event(PLACEHOLDER, like.rating, like.time))])
+    return one if case.items is None else replace(one, items=case.weighed + 1)
 
 
 def doubled(case: Case, item: int, place: int) -> Case:
-    """With the event of one place standing at another too, instead of what stood there."""
-    return edited(case, [HistoryReplace(place, case.request.user.history[item])])
+    """With the event of one place standing at another too, instead of what stood there; places of what is weighed."""
+    return edited(case, [HistoryReplace(case.first + place, case.request.user.history[case.first + item])])
 
 
 def of_another(case: Case, others: Sequence[Case]) -> Case | None:

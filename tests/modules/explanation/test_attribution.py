@@ -11,10 +11,11 @@ import pytest
 from helpers import Scripted
 from part_world import a_context, small_world
 
-from audit.errors import ConfigError
+from audit.edits import apply
+from audit.modules.explanation.explained import explained
 from audit.modules.explanation.methods import attributions, attributions_of, evaluations_needed
 from audit.modules.explanation.players import Player, kept, players, removals, swaps_for
-from audit.modules.explanation.values import Values, explained
+from audit.modules.explanation.values import Values
 from audit.stats import shapley
 from audit.target import Insight
 from audit.types import Answer, Item, Passage, Ranked, Turn
@@ -351,6 +352,18 @@ def test_the_parts_of_every_field_are_players_and_can_be_taken_away():
         removals(request, found[:1], "swop")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("operator", ["delete", "placeholder", "swap"])
+def test_what_is_left_is_what_the_edits_of_the_evidence_make(operator):
+    request = a_request()
+    found = players(request, ("history", "attributes", "note", "candidates"))
+    swaps = swaps_for(request, found, small_world(), np.random.default_rng(0))
+    for subset in shapley.subsets(len(found)):
+        gone = [player for number, player in enumerate(found) if number not in subset]
+        left = kept(request, found, subset, operator, swaps)
+        assert left == apply(removals(request, gone, operator, swaps), request)
+        assert left.digest == apply(removals(request, gone, operator, swaps), request).digest
+
+
 def test_what_is_left_keeps_its_order_and_what_stands_in_keeps_its_place():
     request = a_linear_request()
     found = players(request)
@@ -388,7 +401,6 @@ def test_a_user_who_has_had_everything_cannot_be_given_swaps():
     data, request = small_world(), a_linear_request()
     events = tuple(replace(request.user.history[0], item=i) for i in data.catalog.items_in_order[:118])
     request = replace(request, user=replace(request.user, history=events), candidates=None)
-    with pytest.raises(ConfigError, match="use 'delete'"):
-        swaps_for(request, players(request), data, np.random.default_rng(0))
+    assert swaps_for(request, players(request), data, np.random.default_rng(0)) is None
     with pytest.raises(ValueError, match="swaps_for"):
         removals(request, [Player("history[0]", "x")], "swap")

@@ -11,9 +11,10 @@ from part_world import a_context
 
 from audit.modules.explanation import captum_check
 from audit.modules.explanation.captum_check import feature_ablation, integrated_gradients, shapley_sampling
+from audit.modules.explanation.explained import explained
 from audit.modules.explanation.methods import attributions_of
 from audit.modules.explanation.tokens import Tokens
-from audit.modules.explanation.values import Values, explained
+from audit.modules.explanation.values import Values
 from audit.target import Insight
 from audit.targets.hf import HFTarget
 from audit.targets.lm import CausalLM
