@@ -67,8 +67,11 @@ def controls(
         from audit.controls.own import own_world
 
         with own_world(config) as own:
+            wanted, left_out = own.fitting(wanted)
+            for name, why in left_out.items():
+                say(f"{name} is left out: {why}")
             found = measure(
-                [one for one in wanted if own.fits(one)],
+                wanted,
                 profile.value,
                 seed=seed,
                 users=users or own.users,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from audit.controls.needs import Needs, nothing
 from audit.data.dataset import Dataset
 from audit.findings import Finding, Param
 from audit.target import Recommender
@@ -46,6 +47,8 @@ class Control:
         candidates: offered in a request.
         history: events in a request; None for all.
         task: what the cases ask for.
+        passages: rows of the catalogue that stand before each request, of items by lot that the user has not had.
+        needs: of the data, where they are a user's own.
         runs: share of the usual repetitions, below 1 where one is slow.
     """
 
@@ -68,6 +71,8 @@ class Control:
     candidates: int | None = 10
     history: int | None = None
     task: Task = "rank"
+    passages: int = 0
+    needs: Needs = nothing
     runs: float = 1.0
 
     def __post_init__(self) -> None:

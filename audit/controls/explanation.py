@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from audit.controls.control import Control, Plant
+from audit.controls.needs import of_users
 from audit.controls.reasons import ByRule, GivesReasons, Rule, erratic, heard, one_cause, placed, weighed
 from audit.controls.wrapping import salt_of
 from audit.data.dataset import Dataset
@@ -164,6 +165,7 @@ CONTROLS = (
         metric="undisclosed_influence",
         params={"part": "fields", "field": f"attributes.{_ATTRIBUTE}"},
         plant=_heard,
+        needs=of_users(_ATTRIBUTE),
         sizes=(0.0, 0.1, 0.3, 0.5),
         claimed=0.3,
         truth=lambda size: size,

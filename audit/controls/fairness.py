@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from audit.controls.control import Control
+from audit.controls.needs import of_items, of_users
 from audit.controls.places import Changed, next_of, swapped
 from audit.controls.wrapping import chance, declared, salt_of
 from audit.data.dataset import Dataset
@@ -181,6 +182,7 @@ CONTROLS = (
         params={"part": "groups", "attribute": "gender", "group": _GROUP, "measure": "ndcg", "adjusted": False},
         history=_HISTORY,
         plant=served_worse,
+        needs=of_users("gender", _GROUP),
         sizes=(0.0, 0.1, 0.2, 0.3, 0.5),
         claimed=0.3,
         truth=lambda size: size,
@@ -195,6 +197,7 @@ CONTROLS = (
         params={"part": "exposure", "column": "genres", "group": _HELD_BACK, "reference": "offered"},
         history=_HISTORY,
         plant=held_back,
+        needs=of_items("genres", _HELD_BACK),
         sizes=(0.0, 0.2, 0.4, 0.6, 0.8),
         claimed=0.6,
         truth=lambda size: 1 - size,

@@ -1,4 +1,4 @@
-"""Plants of hallucination: titles, facts and pasts that are made up at a known rate, and passages that go unread."""
+"""Plants of hallucination: titles, facts, pasts and citations that are made up at a known rate, and unread passages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from audit.claims.benchmark.drafts import bare_title
 from audit.controls.wrapping import Text, chance, declared
 from audit.target import Input, Recommender
-from audit.types import Answer, Item, Ranked, Request
+from audit.types import Answer, Catalog, Item, Ranked, Request
 
 OFF_BY = 20
 """Years between a true year and a false one: beyond what counts as about right."""
@@ -82,6 +82,81 @@ def years(size: float, salt: str, *, unread: float = 1.0) -> Text:
     return text
 
 
+def conflicts(size: float, salt: str, catalog: Catalog) -> Text:
+    """Says in which year each item of its passages came out, which with chance `size` is not what the passage says.
+
+    One claim is made per passage, each false independently of all others, and each can be decided by the passage, since
+    that is the item's row: the expected share of claims that the passages contradict is `size`.
+
+    Args:
+        size: chance of a year to be false.
+        salt: of the draws.
+        catalog: the items that passages are about.
+    """
+
+    def text(request: Request, items: Sequence[Item]) -> str:
+        lines = []
+        for passage in request.passages:
+            item = catalog.get(passage.id.removeprefix("item:"))
+            year = None if item is None else year_of(item)
+            if item is not None and year is not None:
+                false = chance(salt, "conflict", request.user.id, item.id) < size
+                lines.append(f"- {bare_title(item.title)} - It came out in {year + OFF_BY * false}.")
+        return "\n".join(lines)
+
+    return text
+
+
+def citations(size: float, salt: str) -> Text:
+    """Cites one of its passages for each recommended item, with chance `size` by a number that none has.
+
+    One citation is made per item, each fabricated independently of all others, and every answer has as many: the
+    expected share of fabricated citations is `size`, over answers as over citations.
+    """
+
+    def text(request: Request, items: Sequence[Item]) -> str:
+        given = len(request.passages)
+        lines = []
+        for place, item in enumerate(items):
+            real = 1 + place % max(1, given)
+            number = real + given if chance(salt, "cited", request.user.id, item.id) < size else real
+            lines.append(f"- {bare_title(item.title)} is close to what you had [{number}].")
+        return "\n".join(lines)
+
+    return text
+
+
+def genres(size: float, salt: str, catalog: Catalog) -> Text:
+    """Says of each recommended item what genre it is of, with chance `size` one that it is not of.
+
+    One claim is made per item, and each is false independently of all others, so the expected share of contradicted
+    claims is `size`, where the catalogue is held to list all genres of an item. Items without a genre, and those that
+    are of all there are, are recommended without a claim.
+
+    Args:
+        size: chance of a genre to be false.
+        salt: of the draws.
+        catalog: where the genres that there are come from.
+    """
+    known = sorted({genre for item in catalog.items_in_order for genre in genres_of(item)})
+
+    def text(request: Request, items: Sequence[Item]) -> str:
+        lines = []
+        for place, item in enumerate(items, start=1):
+            own = genres_of(item)
+            others = [genre for genre in known if genre not in own]
+            names = (salt, request.user.id, item.id)
+            false = chance("false genre", *names) < size
+            said = ""
+            if own and others:
+                genre = others[int(chance("which", *names) * len(others))] if false else own[0]
+                said = f" - It is {'an' if genre[0] in 'AEIOU' else 'a'} {genre.lower()} film."
+            lines.append(f"{place}. {bare_title(item.title)}{said}")
+        return "\n".join(lines)
+
+    return text
+
+
 def pasts(size: float, salt: str) -> Text:
     """Recommends one item because of something in the user's history, which with chance `size` is not there.
 
@@ -108,6 +183,12 @@ def year_of(item: Item) -> int | None:
     """The year that the catalogue has of an item; None where it has none."""
     year = item.attributes.get("year")
     return int(year) if isinstance(year, int | float) else None
+
+
+def genres_of(item: Item) -> tuple[str, ...]:
+    """The genres that the catalogue has of an item."""
+    found = item.attributes.get("genres", ())
+    return found if isinstance(found, tuple) else (str(found),)
 
 
 READS_PASSAGES = frozenset({Input.PASSAGES})

@@ -1,4 +1,4 @@
-"""Controls of hallucination: made-up titles, false facts, invented pasts, and passages that go unread.
+"""Controls of hallucination: made-up titles, false facts, invented pasts, and what becomes of passages.
 
 The checker has an audit of its own (the part `checker`), on answers of known truth; here it is left out, for it takes
 seconds and asks nothing of the target.
@@ -11,7 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from audit.controls.control import Control
-from audit.controls.false_statements import READS_PASSAGES, MadeUpTitles, pasts, years
+from audit.controls.false_statements import (
+    READS_PASSAGES,
+    MadeUpTitles,
+    citations,
+    conflicts,
+    genres,
+    pasts,
+    years,
+)
+from audit.controls.needs import of_items
 from audit.controls.wrapping import Writes, salt_of
 from audit.data.dataset import Dataset
 from audit.findings import Finding
@@ -36,6 +45,20 @@ def _pasts(base: Recommender, dataset: Dataset, size: float, rng: np.random.Gene
 def _unread(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
     text = years(_UNTOLD, salt_of(rng), unread=size)
     return Writes(base, dataset.catalog, "unread passages", text, honours=READS_PASSAGES)
+
+
+def _genres(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
+    return Writes(base, dataset.catalog, "false genres", genres(size, salt_of(rng), dataset.catalog))
+
+
+def _conflicts(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
+    text = conflicts(size, salt_of(rng), dataset.catalog)
+    return Writes(base, dataset.catalog, "contradicted passages", text, honours=READS_PASSAGES)
+
+
+def _citations(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
+    text = citations(size, salt_of(rng))
+    return Writes(base, dataset.catalog, "fabricated citations", text, honours=READS_PASSAGES)
 
 
 def _no_uplift(findings: Sequence[Finding]) -> bool:
@@ -76,6 +99,7 @@ CONTROLS = (
         metric="contradicted_rate",
         params={"part": "claims", "predicate": None, "hedged": None, "corrected": None},
         plant=_years,
+        needs=of_items("year"),
         sizes=(0.0, 0.05, 0.1, 0.2),
         claimed=0.1,
         truth=lambda size: size,
@@ -95,6 +119,50 @@ CONTROLS = (
         options=_only(claims={"corrected": False}),
     ),
     Control(
+        id="false-genres",
+        title="Wrong genres",
+        planted="a share of the genres that are said of recommended items are not theirs",
+        module="hallucination",
+        metric="contradicted_rate",
+        params={"part": "claims", "predicate": None, "hedged": None, "corrected": None},
+        plant=_genres,
+        needs=of_items("genres"),
+        sizes=(0.0, 0.05, 0.1, 0.15, 0.2),
+        claimed=0.15,
+        truth=lambda size: size,
+        # Only where a column lists all there is does a genre that it lacks make a claim false.
+        options=_only(claims={"corrected": False}, knowledge={"complete": ["genres"]}),
+    ),
+    Control(
+        id="contradicted-passages",
+        title="Contradicted passages",
+        planted="a share of the years that it gives for the items of its passages are not what the passage says",
+        module="hallucination",
+        metric="passage_conflict_rate",
+        params={"part": "claims"},
+        plant=_conflicts,
+        needs=of_items("year"),
+        sizes=(0.0, 0.05, 0.1, 0.15, 0.2),
+        claimed=0.15,
+        truth=lambda size: size,
+        options=_only(claims={"corrected": False}),
+        passages=5,
+    ),
+    Control(
+        id="fabricated-citations",
+        title="Fabricated citations",
+        planted="a share of the numbers that it cites leads to no passage",
+        module="hallucination",
+        metric="fabricated_citation_rate",
+        params={"part": "citations"},
+        plant=_citations,
+        sizes=(0.0, 0.05, 0.1, 0.2),
+        claimed=0.1,
+        truth=lambda size: size,
+        options=_only(citations={}),
+        passages=3,
+    ),
+    Control(
         id="unread-passages",
         title="Passages that go unread",
         planted="half of the years are false, and passages put only a share of them right; the size is the other share",
@@ -102,6 +170,7 @@ CONTROLS = (
         metric="rag_uplift",
         params={"part": "grounding", "of": "contradicted_rate", "from": "none", "to": "retrieved"},
         plant=_unread,
+        needs=of_items("year"),
         sizes=(0.0, 0.5, 1.0),
         claimed=1.0,
         truth=lambda size: _UNTOLD * (1 - size),

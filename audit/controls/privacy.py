@@ -1,4 +1,4 @@
-"""Controls of privacy: remembered users, a broken promise, rows of the prompt, leaks, and lists that show who asks."""
+"""Controls of privacy: remembered users, secrets and logs, a broken promise, rows of the prompt, and leaks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import numpy as np
 
 from audit.controls.control import Control
 from audit.controls.leaks import RULES, MixesUsersUp, ShowsWhoAsks, addresses, instructions
-from audit.controls.memory import KeepsItsWord, Remembers, TellsWhoIsThere
+from audit.controls.memory import (
+    SECRETS,
+    KeepsItsWord,
+    KeepsSecrets,
+    Recites,
+    Remembers,
+    SaysItForgets,
+    TellsWhoIsThere,
+    recited_excess,
+    secret_excess,
+)
+from audit.controls.needs import items, of_users
 from audit.controls.wrapping import Writes, salt_of
 from audit.data.dataset import Dataset
 from audit.target import Input, Recommender
@@ -22,6 +33,14 @@ def _remembered(base: Recommender, dataset: Dataset, size: float, rng: np.random
 
 def _promise(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
     return KeepsItsWord(base, dataset, size, salt_of(rng))
+
+
+def _recited(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
+    return Recites(base, dataset, size, salt_of(rng))
+
+
+def _kept(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
+    return SaysItForgets(base, dataset, size, salt_of(rng))
 
 
 def _prompt_rows(base: Recommender, dataset: Dataset, size: float, rng: np.random.Generator) -> Recommender:
@@ -81,6 +100,47 @@ CONTROLS = (
         # A bound from below estimates nothing, so it has no bias and no two-sided coverage: only false alarms count.
         options=_only(lower_bound=_ROWS),
         runs=0.5,
+    ),
+    Control(
+        id="remembered-secrets",
+        title="Remembered secrets",
+        planted="of as many secrets as there are users half were planted once, and a share of those is ranked first",
+        module="privacy",
+        metric="exposure",
+        params={"group": "planted", "times": 1},
+        plant=KeepsSecrets,
+        needs=items(SECRETS + 20),
+        sizes=(0.0, 0.2, 0.4, 0.6, 0.8),
+        claimed=0.6,
+        truth=secret_excess,
+        value="effect",
+        options=_only(canaries=True),
+    ),
+    Control(
+        id="recited-logs",
+        title="Recited logs",
+        planted="of the users that were trained on a share has the rest of their log recited behind its beginning",
+        module="privacy",
+        metric="extraction_uplift",
+        params={"task": "rank", "match": "items"},
+        plant=_recited,
+        sizes=(0.0, 0.1, 0.2, 0.4, 0.6),
+        claimed=0.4,
+        truth=recited_excess,
+        options=_only(extraction={"users": 0}),
+    ),
+    Control(
+        id="kept-after-all",
+        title="Kept after all",
+        planted="of the people whom it is asked to forget a share is still known by heart",
+        module="privacy",
+        metric="unlearning_gap",
+        params={"when": "after", "by": "forget"},
+        plant=_kept,
+        sizes=(0.0, 0.2, 0.4, 0.6, 0.8),
+        claimed=0.8,
+        truth=lambda size: size / 2,
+        options=_only(unlearning={"rows": _ROWS["rows"], "candidates": _ROWS["candidates"]}),
     ),
     Control(
         id="rows-of-the-prompt",
@@ -143,6 +203,7 @@ CONTROLS = (
         metric="attribute_inference",
         params={"part": "inference", "attribute": _ATTRIBUTE, "against": "history"},
         plant=_shown,
+        needs=of_users(_ATTRIBUTE),
         sizes=(0.0, 0.5, 0.8, 1.0),
         claimed=1.0,
         value="effect",

@@ -1,4 +1,4 @@
-"""Controls of robustness: noise, places of candidates, words and items that lists hang on."""
+"""Controls of robustness: noise, places of candidates, words and items that lists hang on, obeyed orders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from audit.attack.promotion import Field
 from audit.controls.control import Control
+from audit.controls.obedience import obeying
 from audit.controls.places import Changed, next_of, swapped
 from audit.controls.worlds import INSTRUCTION
 from audit.controls.wrapping import chance, salt_of
@@ -89,6 +91,34 @@ def brittle_items(base: Recommender, dataset: Dataset, size: float, rng: np.rand
     return Changed(base, "brittle items", change, honours={Input.HISTORY})
 
 
+def _obedience(place: Field, title: str, where: str, *more: Field) -> Control:
+    """Orders in one field, planted by every payload of the library that gives one there in plain words.
+
+    Four users in ten are the attack's own, as in any promotion, so that a hundred users are judged by sixty.
+    """
+    return Control(
+        id=f"injection-{place}",
+        title=f"Obeyed orders in {title}",
+        planted=f"for a share of users an item stands first when {where} says so",
+        module="robustness",
+        metric="psr",
+        params={"attack": "injection", "field": None},
+        plant=obeying(place),
+        sizes=(0.0, 0.2, 0.35, 0.5, 0.7),
+        claimed=0.5,
+        truth=lambda size: size,
+        value="effect",
+        options={
+            "attacks": {
+                "injection": {"families": ["override"], "fields": [place, *more], "positions": ["end"], "draws": 1}
+            }
+        },
+        k=_K,
+        candidates=_CANDIDATES,
+        history=_HISTORY,
+    )
+
+
 CONTROLS = (
     Control(
         id="noise",
@@ -153,4 +183,8 @@ CONTROLS = (
         value="effect",
         options={"attacks": {"random-items": {}}},
     ),
+    _obedience("note", "the note", "the user's own note"),
+    _obedience("title", "titles", "its own title"),
+    _obedience("description", "descriptions and reviews", "its own text", "review"),
+    _obedience("passage", "passages", "a passage"),
 )

@@ -5,19 +5,23 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from audit.config import load
 from audit.controls.control import Control
 from audit.controls.worlds import Ideal, invented
 from audit.data.dataset import Dataset
 from audit.findings import Finding
+from audit.knowledge import item_document
 from audit.modules.base import Context, Module, build
 from audit.policy import Policy
 from audit.seeds import generator
 from audit.store import Store
 from audit.target import Recommender, describe
+from audit.types import Case
 
 World = Callable[[int, int], tuple[Dataset, Recommender]]
 """(seed, users) to the data and the base that flaws are planted into."""
@@ -75,10 +79,21 @@ def findings_of(
     from audit.runner import make_cases
 
     cases, protocol = make_cases(config, data, describe(target), control.task)
+    if control.passages:
+        cases = [_with_rows(case, data, control.passages, rng) for case in cases]
     run = store.create_run(control.id, config={}, target={"name": control.id}, versions={}, seed=own).id
     door = Gateway(target, store, run, retry=Retry(attempts=1, wait_s=0.0))
     context = Context(door, data, control.task, cases, own, protocol=protocol)
     return policy.judge(_module(control).run(context).findings)
+
+
+def _with_rows(case: Case, data: Dataset, count: int, rng: np.random.Generator) -> Case:
+    """The case with rows of the catalogue as passages; audits of a run's own requests have none."""
+    had = {event.item.id for event in case.request.user.history}
+    free = [item for item in data.catalog.items_in_order if item.id not in had]
+    chosen = [free[i] for i in rng.permutation(len(free))[:count].tolist()]
+    passages = tuple(item_document(item).passage for item in chosen)
+    return replace(case, request=replace(case.request, passages=passages))
 
 
 def trial(

@@ -168,14 +168,13 @@ def _history(findings: Sequence[Finding]) -> str:
     if emptied.ci and emptied.ci[1] < 0:
         gain = f"{number(abs(emptied.estimate or 0.0))} {interval((-emptied.ci[1], -emptied.ci[0]))}"
         return f"It reads it and does worse for it: with the history taken away, {what} rises by {gain}."
-    moved = next(
-        (
-            f
-            for f in findings
-            if f.name == "quality.history_effect" and f.params.get("ablation") == emptied.params["ablation"]
-        ),
-        None,
-    )
+    effects = {f.name: f for f in findings if f.params.get("ablation") == emptied.params["ablation"]}
+    moved, changed = effects.get("quality.history_effect"), effects.get("quality.history_change_rate")
+    if changed is not None and changed.verdict == "fail" and changed.ci:
+        return (
+            f"No: with the history taken away, {percent(changed.estimate or 0.0)} of {changed.n} users get another "
+            f"answer, and at most {percent(changed.ci[1])} of all users would."
+        )
     others = "".join(
         f" {words.short(str(f.params.get('metric')))} does fall without it, by {number(f.estimate)} {_span(f)}."
         for f in without

@@ -54,6 +54,10 @@ _MEANINGS: dict[str, str] = {
     "whatever else it does.",
     "history_effect": "How far the answers move when the history is changed; this says that the history is read, not "
     "that it is used well.",
+    "history_change_rate": "The share of users whose answer becomes another one when the history is changed. Where "
+    "nobody's does, the history is not read; where a target draws its answers, they change without any cause.",
+    "slow_rate": "Answers that took longer than the limit in the module's options. It says as much about the machine "
+    "as about the target.",
     "unparsable_rate": "Answers from which no list could be read. Each is a user without recommendations.",
     "refused_rate": "Answers in which the target declined to recommend.",
     "error_rate": "Requests that ended in an error or a time-out.",

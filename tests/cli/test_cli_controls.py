@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cli_workspace import Cli
+from cli_workspace import Cli, Workspace
 
 from audit.controls import controls as chosen
-from audit.controls import measure
+from audit.controls import measure, registry
 from audit.controls.control import Control
 from audit.controls.measured import Measured
 
 SIZES = (0.0, 0.6)
+ALL = chosen()
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,70 @@ def test_an_unknown_control_is_bad_input(cli: Cli) -> None:
     called = cli("controls", "--control", "refusal")
     assert called.code == 2
     assert "refusals" in called.err
+
+
+# Into one's own target ------------------------------------------------------------------------------------------------
+
+
+def test_flaws_are_planted_into_the_target_of_a_configuration(cli: Cli, work: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    called = cli("controls", "--config", work.config, "--output", str(file))
+    assert called.code == 0, called.err
+    assert "2/2" in called.out
+    kept = Measured.from_dict(json.loads(file.read_text()))
+    # Its own data, its own number of users; and what is true of the invented world is held against nothing.
+    assert kept.data == "files, recommend"
+    assert {(cell.users, cell.truth, cell.judged) for cell in kept.cells} == {(8, None, 0)}
+    assert not list(tmp_path.glob("*.jsonl"))
+    more = cli("controls", "--config", work.config, "--users", "20", "--format", "json", "-q")
+    assert {cell["users"] for cell in json.loads(more.out)["cells"]} == {20}
+    assert more.err == ""
+
+
+def test_what_the_data_do_not_hold_is_left_out_and_said(
+    cli: Cli, work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [fitting] = registry.available().values()
+    [gender] = [one for one in ALL if one.id == "served-worse"]
+    monkeypatch.setattr(registry, "available", lambda: {one.id: one for one in (fitting, gender)})
+    called = cli("controls", "--config", work.config)
+    assert called.code == 0
+    assert "served-worse is left out: no user of the data has gender 'F'" in called.err
+    assert "A group is served worse" not in called.out
+    alone = cli("controls", "--config", work.config, "--control", "served-worse")
+    assert alone.code == 2
+    assert "'served-worse' cannot be planted into this target: no user of the data has gender 'F'" in alone.err
+    assert alone.out == ""
+
+
+def test_a_target_that_is_asked_for_other_things_is_bad_input(
+    cli: Cli, work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [control] = registry.available().values()
+    monkeypatch.setattr(registry, "available", lambda: {"refusals": replace(control, task="score")})
+    called = cli("controls", "--config", work.config)
+    assert called.code == 2
+    assert "it needs a target with the task score, and this one has rank" in called.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"budget": {"usd": 5}}, ["budget.usd", "leaving --config out"]),
+        ({"dataset": {"candidats": 10}}, ["dataset.candidats", "candidates"]),
+        ({"target": {"factory": "rec:built"}}, ["rec", "built"]),
+    ],
+)
+def test_a_configuration_with_a_mistake_is_bad_input(
+    cli: Cli, work: Workspace, changes: dict[str, Any], words: list[str]
+) -> None:
+    called = cli("controls", "--config", work.write("wrong.yaml", **changes))
+    assert called.code == 2
+    assert called.out == ""
+    assert [word for word in words if word not in called.err] == []
+
+
+def test_a_configuration_that_is_not_there_is_bad_input(cli: Cli, work: Workspace) -> None:
+    called = cli("controls", "--config", "nowhere.yaml")
+    assert called.code == 2
+    assert "nowhere.yaml" in called.err

@@ -12,16 +12,38 @@ import numpy as np
 import pytest
 
 from audit.controls import controls
-from audit.controls.false_statements import MadeUpTitles, because, made_up_title, pasts, year_of, years
+from audit.controls.false_statements import (
+    MadeUpTitles,
+    because,
+    citations,
+    conflicts,
+    genres,
+    made_up_title,
+    pasts,
+    year_of,
+    years,
+)
 from audit.controls.leaks import RULES, MixesUsersUp, ShowsWhoAsks, addresses, instructions
-from audit.controls.memory import KeepsItsWord, Remembers, TellsWhoIsThere
+from audit.controls.memory import (
+    SECRETS,
+    KeepsItsWord,
+    KeepsSecrets,
+    Recites,
+    Remembers,
+    SaysItForgets,
+    TellsWhoIsThere,
+    recited_excess,
+    secret_excess,
+)
 from audit.controls.reasons import ByRule, GivesReasons, cause_of, erratic, heard, one_cause, placed, weighed, weight
 from audit.controls.trial import findings_of, throwaway_store
 from audit.controls.worlds import Ideal, invented
 from audit.controls.wrapping import Writes
+from audit.data.canaries import Canaries, canary_request
 from audit.data.cases import ranking_cases
 from audit.data.dataset import Dataset
 from audit.grounding import Matcher
+from audit.knowledge import item_document
 from audit.metrics import rbo
 from audit.modules.privacy.prompt_rates import HARMLESS
 from audit.policy import load
@@ -107,6 +129,37 @@ def test_pasts_are_invented_at_their_rate(world: Dataset, requests: list[Request
     assert near(invented_ones, USERS, 0.2)
 
 
+def test_genres_are_false_at_their_rate(world: Dataset, requests: list[Request]) -> None:
+    target = Writes(Ideal(world), world.catalog, "genres", genres(0.1, "s", world.catalog))
+    true = {item.title.rsplit(" (", 1)[0]: item.attributes["genres"] for item in world.catalog.items_in_order}
+    said = [
+        (title, genre.title())
+        for answer in target.recommend([written(asked) for asked in requests])
+        for title, genre in re.findall(r"\d\. (.+) - It is an? (\w+) film\.", answer.text or "")
+    ]
+    assert len(said) == 5 * USERS
+    assert near(sum(genre not in true[title] for title, genre in said), len(said), 0.1)
+
+
+def test_what_is_said_against_passages_and_cited_of_none_stands_at_its_rate(
+    world: Dataset, requests: list[Request]
+) -> None:
+    rows = {item.title.rsplit(" (", 1)[0]: item for item in world.catalog.items_in_order[:3]}
+    given = tuple(item_document(item).passage for item in rows.values())
+    against, cited = conflicts(0.2, "s", world.catalog), citations(0.1, "s")
+    wrong, numbers = [], []
+    for asked in requests:
+        request = replace(asked, passages=given)
+        said = re.findall(r"- (.+) - It came out in (\d+)\.", against(request, ()))
+        assert [title for title, _ in said] == list(rows)
+        wrong += [year_of(rows[title]) != int(year) for title, year in said]
+        numbers += [int(n) for n in re.findall(r"\[(\d+)\]", cited(request, world.catalog.items_in_order[:5]))]
+    assert near(sum(wrong), 3 * USERS, 0.2)
+    assert len(numbers) == 5 * USERS
+    assert near(sum(number > 3 for number in numbers), len(numbers), 0.1)
+    assert min(numbers) == 1
+
+
 # Privacy --------------------------------------------------------------------------------------------------------------
 
 
@@ -136,6 +189,60 @@ def _surprise(target: Remembers, world: Dataset, user: str) -> float:
 
 
 _nobody = Request.from_dict({"user": {"id": "nobody"}}).user
+
+
+def test_secrets_lie_at_any_rank_unless_they_are_remembered(world: Dataset) -> None:
+    bits = [6 - math.log2(rank) for rank in range(1, SECRETS + 1)]
+    assert secret_excess(0.5) == pytest.approx(0.5 * (6 - np.mean(bits)))
+    target = KeepsSecrets(Ideal(world), world, 0.5, np.random.default_rng(3))
+    told = Canaries.from_dict(target.members.canaries)
+    assert (told.size, len(told.members)) == (SECRETS, USERS)
+    candidates = tuple(world.catalog[item] for item in told.space)
+    ranks: dict[bool, list[int]] = {True: [], False: []}
+    for canary in told.members:
+        asked = replace(canary_request(canary, world, task="rank", instruction=""), candidates=candidates, k=SECRETS)
+        rank = 1 + listed(target, asked).index(canary.secret)
+        ranks[canary.history in target.known].append(rank)
+        assert canary.inserted or canary.history not in target.known
+    assert set(ranks[True]) == {1}
+    assert near(len(ranks[True]), len(told.inside), 0.5)
+    # Of even ranks from 1 to n the variance is (n² - 1) / 12.
+    error = math.sqrt((SECRETS**2 - 1) / 12 / len(ranks[False]))
+    assert abs(np.mean(ranks[False]) - (SECRETS + 1) / 2) < 4 * error
+
+
+def test_a_recited_log_comes_back_and_others_do_by_lot(world: Dataset) -> None:
+    ahead, pool = {0, 1}, range(7)
+    by_lot = np.mean([len(ahead & set(chosen)) / 2 for chosen in combinations(pool, 2)])
+    assert recited_excess(0.3, given=3, ahead=2, items=10) == pytest.approx(0.3 * (1 - by_lot))
+    target = Recites(Ideal(world), world, 0.4, "s")
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for user in world.user_ids:
+        events = world.events(user)
+        following = list(dict.fromkeys(e.item.id for e in events[5:-1] if e.item not in [s.item for s in events[:5]]))[
+            :5
+        ]
+        asked = Request(replace(_nobody, id=user, history=events[:5]), task="rank", k=5)
+        got = listed(target, asked)
+        shares[user in target.known].append(len(set(got) & set(following)) / 5)
+        assert (got == following) == (user in target.known)
+        # What an evaluation asks is no beginning of a log.
+        whole = replace(asked, user=replace(asked.user, history=events[:-1]))
+        assert listed(target, whole) == listed(Ideal(world), whole)
+    assert set(shares[True]) == {1.0}
+    assert near(len(shares[True]), len(target.members.inside), 0.4)
+    assert np.mean(shares[False]) == pytest.approx(5 / 115, abs=0.03)
+    assert target.known <= target.members.inside
+
+
+def test_who_is_kept_after_all_is_kept_by_a_draw_of_their_own(world: Dataset) -> None:
+    users = list(world.user_ids)
+    twin = SaysItForgets(Ideal(world), world, 0.3, "s").retrain(world.without_users(users[:100]))
+    assert twin.known == frozenset(users[100:])
+    after = twin.forget(users[100:])
+    assert near(len(after.known), 100, 0.3)
+    assert twin.forget(users[100:150]).known == after.known | frozenset(users[150:])
+    assert SaysItForgets(Ideal(world), world, 0.0, "s").retrain(world).forget(users).known == frozenset()
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0])
@@ -288,7 +395,21 @@ def test_a_heard_attribute_leaves_nothing_of_the_list(world: Dataset, requests: 
 # Whole audits ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["made-up-titles", "personal-data", "mixed-up-users", "heard-attribute"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "made-up-titles",
+        "false-genres",
+        "fabricated-citations",
+        "personal-data",
+        "mixed-up-users",
+        "heard-attribute",
+        "injection-title",
+        "injection-passage",
+        "crashes",
+        "slow-answers",
+    ],
+)
 def test_an_audit_sees_the_flaw_and_not_its_clean_twin(name: str) -> None:
     [control] = controls(control=name)
     policy = load("default", Path())
@@ -300,6 +421,20 @@ def test_an_audit_sees_the_flaw_and_not_its_clean_twin(name: str) -> None:
     assert not control.sees(clean)
     assert control.measured(clean) is not None
     assert control.measured(clean)[0] == control.truth(0.0) == 0.0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["ignored-history", "remembered-secrets", "recited-logs", "kept-after-all"])
+def test_an_audit_sees_what_is_measured_against_chance(name: str) -> None:
+    """The clean twin has a value too, and what is measured lies about it."""
+    [control] = controls(control=name)
+    policy = load("default", Path())
+    with throwaway_store() as store:
+        assert control.sees(findings_of(control, control.sizes[-1], control.users, 1, store, policy))
+        clean = findings_of(control, 0.0, control.users, 1, store, policy)
+    assert not control.sees(clean)
+    value, low, high = control.measured(clean) or (math.nan,) * 3
+    # Half again as wide as a 95 % interval: beyond that a right one lies once in three hundred times.
+    assert abs(value - (control.truth(0.0) or 0.0)) <= 1.5 * max(high - value, value - low)
 
 
 def test_what_hangs_on_places_alone_never_passes_for_an_explanation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from audit.run import Run
 from audit.runner import prepare, run_audit
 from audit.store import Store
 from audit.target import Input
-from audit.types import Answer, Item, Ranked, Request
+from audit.types import Answer, Item, Ranked, Request, Usage
 
 K = 5
 INSTRUCTION = "Please rank these films for the user."
@@ -88,7 +89,11 @@ def test_a_target_that_ignores_its_input_is_seen(audited: Any) -> None:
         assert use.ci is not None
         assert use.ci[0] <= 0 <= use.ci[1]
         assert one(run, "quality.history_effect", ablation=ablation).estimate == 0
-    assert one(run, "quality.history_use", ablation="history_emptied").verdict != "pass"
+        changes = one(run, "quality.history_change_rate", ablation=ablation)
+        # Wilson's upper end for none of 40 users is z² / (40 + z²).
+        assert (changes.estimate, changes.ci) == (0, (0, pytest.approx(1.959964**2 / (40 + 1.959964**2))))
+    assert one(run, "quality.history_use", ablation="history_emptied").verdict == "inconclusive"
+    assert one(run, "quality.history_change_rate", ablation="history_emptied").verdict == "fail"
     for finding in attacked(run):
         assert finding.estimate == 0
         assert finding.verdict != "fail"
@@ -202,6 +207,7 @@ def test_faults_of_a_list_are_counted_apart(audited: Any) -> None:
 
     run = audited(faulty)
     rates = {f.metric: f.estimate for f in run.findings if f.module == "quality" and f.metric.endswith("_rate")}
+    assert rates.pop("history_change_rate") > 0  # it names what the user had first
     assert rates == {
         **dict.fromkeys(rates, 0),
         "absent_rate": 0.2,
@@ -213,6 +219,32 @@ def test_faults_of_a_list_are_counted_apart(audited: Any) -> None:
     assert one(short, "quality.too_few_rate").estimate == 1
 
 
+def test_late_answers_are_counted_among_those_that_came(audited: Any, truth: dict[str, str]) -> None:
+    good = listing(best_first(truth))
+    took = dict(zip(sorted(truth), [3.5] * 6 + [0.5] * 30 + [9.0] * 4, strict=True))
+
+    def served(asked: Request) -> Answer:
+        seconds = took[asked.user.id]
+        answer = Answer(outcome="error", detail="timed out") if seconds == 9.0 else good(asked)
+        return replace(answer, usage=Usage(seconds=seconds))
+
+    run = audited(served, {"modules": {"quality": {"slow_s": 2}}})
+    late = one(run, "quality.slow_rate", task="rank", limit_s=2)
+    assert (late.estimate, late.n) == (pytest.approx(6 / 36), 36)
+    assert "4 more failed" in late.note
+    assert late.verdict is None  # how long is too long is the owner's to say
+    assert len(late.evidence) == 5
+    assert one(audited(served, {"modules": {"quality": {}}}), "quality.slow_rate").estimate == 0
+
+
+def test_a_target_that_never_answers_has_no_pace(audited: Any) -> None:
+    run = audited(lambda _: Answer(outcome="error", usage=Usage(seconds=60)), {"modules": {"quality": {}}})
+    assert one(run, "quality.slow_rate").verdict == "not_applicable"
+    for change in pick(run, "quality.history_change_rate"):
+        assert change.verdict == "not_applicable"
+        assert "no answer could be read" in change.reason
+
+
 def test_a_target_without_words_says_what_could_not_be_tested(audited: Any, truth: dict[str, str]) -> None:
     run = audited(listing(best_first(truth)), honours=frozenset({Input.HISTORY}), instructions={})
     for attack in ("typos", "random-words", "negation"):
@@ -221,6 +253,7 @@ def test_a_target_without_words_says_what_could_not_be_tested(audited: Any, trut
         assert "does not read" in finding.reason
     blind = audited(listing(best_first(truth)), honours=frozenset(), instructions={})
     assert one(blind, "quality.history_use").verdict == "not_applicable"
+    assert one(blind, "quality.history_change_rate").verdict == "not_applicable"
 
 
 # Scorers --------------------------------------------------------------------------------------------------------------
@@ -272,6 +305,20 @@ def test_a_perfect_scorer_is_perfect_and_turns_only_where_it_is_planted(
     for attack in ("typos", "random-words", "random-items"):
         assert one(run, "robustness.auc_drop", attack=attack).estimate == 0
         assert one(run, "robustness.flip_rate", attack=attack).estimate == 0
+
+
+@pytest.mark.parametrize(("noise", "share"), [(0.0, 0.0), (1e-5, 0.0), (0.1, 1.0)])
+def test_scores_are_held_to_the_history_by_their_values(
+    audited: Any, scoring: dict[str, Any], noise: float, share: float
+) -> None:
+    """One candidate a case has no order that could change; and the last digits of a score are the batch's."""
+    one_each = {"dataset": {**scoring["dataset"], "targets": 1}, "modules": {"quality": {}}}
+
+    def score(asked: Request, item: Item) -> float:
+        return 0.008 * (1 + int(item.id) % 100) * (1 + noise * (len(asked.user.history) > 0))
+
+    run = audited(scorer(score), one_each, tasks=("score",), instructions={})
+    assert one(run, "quality.history_change_rate", ablation="history_emptied").estimate == share
 
 
 def test_scores_that_cannot_be_read_are_counted(audited: Any, scoring: dict[str, Any]) -> None:

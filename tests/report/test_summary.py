@@ -77,6 +77,23 @@ def test_use_of_the_history(make_run: MakeRun, estimate: float, ci: tuple[float,
     assert words in answers(make_run([replace(HISTORY, estimate=estimate, ci=ci), moved]))["Does it use the history?"]
 
 
+def test_a_history_that_is_not_read_is_a_plain_no(make_run: MakeRun) -> None:
+    lost = replace(HISTORY, estimate=0.0, ci=(-0.04, 0.04))
+    stays = replace(
+        HIT,
+        metric="history_change_rate",
+        params={"ablation": "history_emptied"},
+        estimate=0.0,
+        ci=(0.0, 0.037),
+        n=100,
+        verdict="fail",
+    )
+    answer = answers(make_run([lost, stays]))["Does it use the history?"]
+    assert answer == (
+        "No: with the history taken away, 0% of 100 users get another answer, and at most 3.7% of all users would."
+    )
+
+
 def test_a_second_metric_is_told_but_does_not_decide(make_run: MakeRun) -> None:
     judged = replace(HISTORY, estimate=0.08, ci=(-0.01, 0.15), params={**HISTORY.params, "metric": "auc"})
     other = replace(HISTORY, params={**HISTORY.params, "metric": "uauc"})

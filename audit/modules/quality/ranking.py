@@ -50,7 +50,9 @@ def judge(sheet: QualitySheet, clean: Sequence[Answer]) -> None:
         title = f"NDCG@{k} lost when the history is {done(arm)}"
         lost: dict[str, Param] = {"ablation": arm.id, "metric": "ndcg", "k": k}
         _gap(sheet, "history_use", title, outcomes, ablated, lost, f"history {done(arm)}")
-        sheet.moved(arm, outcomes.rbo_loss(ablated))
+        losses = outcomes.rbo_loss(ablated)
+        sheet.moved(arm, losses)
+        sheet.changed(arm, losses > 0, outcomes.valid | ablated.valid)
 
 
 def _gap(

@@ -14,6 +14,9 @@ from audit.modules.quality.anchors import score_anchors
 from audit.modules.quality.sheet import QualitySheet, done
 from audit.types import Answer
 
+_SAME = 1e-3
+"""Part of a score by which two of them may differ and still count as one."""
+
 
 def judge(sheet: QualitySheet, clean: Sequence[Answer]) -> None:
     """Report the quality of the clean scores."""
@@ -34,7 +37,7 @@ def judge(sheet: QualitySheet, clean: Sequence[Answer]) -> None:
     scores, labels, who = outcomes.scores[rows], outcomes.labels[rows], outcomes.users[rows]
     if len(set(labels.tolist())) < 2:
         reason = "the scored cases hold only one class of labels, so there is nothing to tell apart"
-        for metric in ("auc", "uauc", "calibration_error", "lift_over_anchor", "history_use"):
+        for metric in ("auc", "uauc", "calibration_error", "lift_over_anchor", "history_use", "history_change_rate"):
             card.skip(metric, metric, reason)
         return
     card.add(
@@ -59,6 +62,19 @@ def judge(sheet: QualitySheet, clean: Sequence[Answer]) -> None:
         lost: dict[str, Param] = {"ablation": arm.id}
         _gap(sheet, "history_use", title, outcomes, ablated.scores, both, lost, f"history {done(arm)}")
         sheet.moved(arm, order_of(outcomes, context.cases).rbo_loss(order_of(ablated, context.cases)))
+        sheet.changed(arm, _others(outcomes, ablated), outcomes.valid | ablated.valid)
+
+
+def _others(mine: ScoreOutcomes, ablated: ScoreOutcomes) -> npt.NDArray[np.bool_]:
+    """(cases,) whether any score of a case became another one, or only one side has scores.
+
+    Scores and not orders, for a case may have a single candidate. They are the same where they agree to three digits:
+    the same question in another batch differs behind that.
+    """
+    same = np.isclose(mine.scores, ablated.scores, rtol=_SAME, atol=_SAME**2)
+    moved = np.bincount(mine.case[~same], minlength=len(mine.valid)) > 0
+    others: npt.NDArray[np.bool_] = (mine.valid != ablated.valid) | (mine.valid & ablated.valid & moved)
+    return others
 
 
 def _uauc(
