@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,11 +73,14 @@ def open_pack(path: Path, *, limits: Limits | None = None) -> Run:
     checked = verify(path, limits=limits)
     if checked.faults:
         raise ConfigError(f"PACK: {path}: {checked.faults[0]}; `recaudit verify-pack` lists every fault")
-    folder = Path(tempfile.mkdtemp(prefix="recaudit-pack-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _restored(archive, str(path), folder / "pack.sqlite")
+        with zipfile.ZipFile(path) as archive, ExitStack() as undo:
+            folder = Path(tempfile.mkdtemp(prefix="recaudit-pack-"))
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+            run = _restored(archive, str(path), folder / "pack.sqlite", undo)
+            undo.pop_all()
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            return run
     except RecAuditError:
         raise
     # What a valid manifest lists can still be anything: whatever goes wrong in reading it is a fault of the pack.
@@ -87,10 +91,11 @@ def open_pack(path: Path, *, limits: Limits | None = None) -> Run:
         ) from error
 
 
-def _restored(archive: zipfile.ZipFile, pack: str, location: Path) -> Run:
+def _restored(archive: zipfile.ZipFile, pack: str, location: Path, undo: ExitStack) -> Run:
     told: dict[str, Any] = json.loads(archive.read(RUN))
     usage = RunUsage(**told["usage"])
     store = PackStore(location, pack, usage, {str(k): int(n) for k, n in told["outcomes"].items()})
+    undo.callback(store.close)
     record = RunRecord(
         id=str(told["id"]),
         name=str(told["name"]),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fuzz_inputs import JSON, TEXTS, answered_or_refused, fuzzed, mutated
 from helpers import new_run, request
 from hypothesis import given
@@ -20,8 +20,9 @@ from audit.edits import HistoryDrop, TextEdit
 from audit.findings import Evidence, Finding
 from audit.pack import MANIFEST, open_pack, write_pack
 from audit.pack.manifest import sha256
+from audit.pack.read import PackStore
 from audit.run import Run
-from audit.store import Store
+from audit.store import RunUsage, Store, schema
 from audit.types import Answer, Ranked, Usage
 
 _ASKED = [request("u1"), request("u2")]
@@ -53,11 +54,32 @@ LINES: list[tuple[str, Any]] = [
 ]
 
 
+class OneStore(PackStore):
+    """A store that every pack is read into, emptied before; making its tables anew took longer than all the rest."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "one.sqlite", "", RunUsage(0, 0, 0, 0, 0.0), {})
+
+    def afresh(self, location: Path, pack: str, usage: RunUsage, outcomes: dict[str, int]) -> OneStore:
+        """Where a new store would be made."""
+        del location
+        with self.engine.begin() as db:
+            for table in schema.metadata.tables.values():
+                if table is not schema.meta:
+                    db.execute(sa.delete(table))
+        self._pack, self._usage, self._outcomes = pack, usage, outcomes
+        return self
+
+    def close(self) -> None:
+        """Keep it open."""
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the pack, and for what is unpacked of it."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("audit.pack.read.atexit.register", lambda *_, **__: None)
+    monkeypatch.setattr("audit.pack.read.PackStore", OneStore(tmp_path).afresh)
     return tmp_path
 
 
@@ -93,17 +115,19 @@ def read(place: Path, raw: bytes) -> Run | None:
             lambda: run.store.answers_to(run.id, digests),
         ):
             answered_or_refused(look)
-        run.store.close()
-    for folder in place.glob("recaudit-pack-*"):
-        shutil.rmtree(folder)
+    left = list(place.glob("recaudit-pack-*"))
+    assert len(left) == (run is not None), "a pack that is refused leaves nothing"
+    for folder in left:
+        folder.rmdir()
     return run
 
 
 def test_the_pack_itself_is_read(place: Path) -> None:
     (place / "run.zip").write_bytes(zipped(vouched(dict(PACK))))
-    run = open_pack(place / "run.zip")
-    assert [f.metric for f in run.findings] == ["hr"]
-    run.store.close()
+    for _ in range(2):
+        run = open_pack(place / "run.zip")
+        assert [f.metric for f in run.findings] == ["hr"]
+        assert list(run.store.evidence(run.id)) == [_SHOWN.id]
 
 
 @fuzzed

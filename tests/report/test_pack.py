@@ -219,11 +219,13 @@ def test_a_changed_pack_is_not_read_as_a_run(packed: Path) -> None:
         open_pack(packed)
 
 
-def test_what_fits_the_manifest_and_means_nothing_is_said(packed: Path) -> None:
+def test_what_fits_the_manifest_and_means_nothing_is_said(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = members(packed)
+    monkeypatch.setattr("tempfile.tempdir", str(packed.parent))
     for name, raw in (("run.json", b"{}"), ("findings.jsonl", b'{"a": 1}\n'), ("evidence/answers.jsonl", b"[]\n")):
         with pytest.raises(ConfigError, match="cannot be understood"):
             open_pack(rezip(packed, vouched(files | {name: raw})))
+    assert list(packed.parent.glob("recaudit-pack-*")) == [], "nothing of it is left on the disk"
 
 
 def test_only_a_finished_run_is_packed(make_run: MakeRun, tmp_path: Path) -> None:
