@@ -15,6 +15,7 @@ from helpers import Scripted, first_candidates, gateway, new_run, request, reque
 from audit.errors import BudgetExhausted, TargetError, TargetUnavailable
 from audit.gateway import Ask, Budget, Estimate, Price, Progress, Retry
 from audit.gateway.concurrency import Adaptive
+from audit.gateway.door import COUNTED
 from audit.store import Store
 from audit.types import Answer, Ranked, Request, Usage
 
@@ -187,6 +188,26 @@ def test_an_estimate_asks_nothing_and_counts_what_is_missing(store: Store) -> No
     rough = gateway(Scripted(), store).estimate([Ask(request(instruction="x" * 400, history=0, candidates=None))])
     assert not rough.counted
     assert 100 <= rough.prompt_tokens <= 102
+
+
+def test_the_tokens_of_a_large_plan_are_counted_on_some_of_its_questions(store: Store) -> None:
+    counted: list[int] = []
+
+    class Uneven(Scripted):
+        def count_tokens(self, requests: Sequence[Request]) -> list[int]:
+            counted.append(len(requests))
+            return [50 + len(r.instruction) for r in requests]
+
+    many = [Ask(request(f"u{n}", instruction="x" * (n % 100))) for n in range(3000)]
+    door = gateway(Uneven(fingerprint="v1"), store)
+    found = door.estimate(many)
+    assert (found.queries, found.counted, found.sampled) == (3000, True, True)
+    assert counted == [COUNTED]
+    assert found.prompt_tokens == pytest.approx(3000 * 99.5, rel=0.05)  # 512 draws: 1.3 % at one standard error
+    assert door.estimate(many) == found
+    small = door.estimate(many[:COUNTED])
+    assert not small.sampled
+    assert small.prompt_tokens == sum(50 + n % 100 for n in range(COUNTED))
 
 
 @pytest.mark.parametrize(

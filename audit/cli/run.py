@@ -273,7 +273,7 @@ def _price(path: Path, profile: Profile | None, opened: Store) -> None:
             f"{module.estimate.queries:,}",
             f"{module.search_queries:,}",
             f"{module.estimate.reused:,}",
-            ("" if module.estimate.counted else "~") + f"{tokens:,}",
+            ("" if module.estimate.counted and not module.estimate.sampled else "~") + f"{tokens:,}",
             "?" if minutes is None else f"{minutes:.1f}",
             f"{price * tokens / 1e6:.2f}" if price else "-",
         )
@@ -291,6 +291,8 @@ def _remarks(prepared: Prepared, plan: Plan) -> list[str]:
     budget, lines = prepared.config.budget, []
     if any(not m.estimate.counted for m in plan.modules):
         lines.append("~ The target does not count its tokens: four characters are taken as one.")
+    if any(m.estimate.sampled for m in plan.modules):
+        lines.append("~ Of modules with thousands of questions, the tokens of some, drawn at random, stand for all.")
     if plan.minutes is None:
         lines.append("Minutes are unknown: no earlier run of this target is in the store.")
     if plan.usd is not None:

@@ -14,9 +14,14 @@ from audit.gateway.calling import Caller
 from audit.gateway.concurrency import Adaptive
 from audit.gateway.ledger import Ledger
 from audit.gateway.records import Ask, Budget, Estimate, Price, Progress, Retry
+from audit.seeds import generator
 from audit.store import RunUsage, Store
 from audit.target import CountsTokens, Recommender, TargetInfo, describe
 from audit.types import Answer, Request
+
+COUNTED = 512
+"""Questions of a plan whose tokens are counted: of a plan with more, so many drawn at random stand for all, or a price
+would cost minutes."""
 
 _CHUNK = 64
 """Requests per stored batch when the target sets no batch size: small enough that a kill loses little."""
@@ -122,7 +127,12 @@ class Gateway:
         stored = self.store.answers(list(distinct), run=self.run)
         missing = [a for key, a in distinct.items() if key not in stored]
         counted = isinstance(self.target, CountsTokens)
-        return Estimate(len(missing), len(stored), self._prompt_tokens(missing), counted)
+        drawn = missing
+        if len(missing) > COUNTED:
+            rng = generator(0, "tokens of a plan")
+            drawn = [missing[i] for i in rng.choice(len(missing), size=COUNTED, replace=False)]
+        tokens = round(self._prompt_tokens(drawn) * len(missing) / max(len(drawn), 1))
+        return Estimate(len(missing), len(stored), tokens, counted, sampled=len(drawn) < len(missing))
 
     # Asking -------------------------------------------------------------------------------------------------------
 

@@ -73,12 +73,14 @@ class Estimate:
         reused: distinct questions already stored.
         prompt_tokens: counted by the target, or by a rule of four characters a token (`counted` False).
         counted: whether the target counted.
+        sampled: whether the tokens of some questions, drawn at random, stand for those of all.
     """
 
     queries: int
     reused: int
     prompt_tokens: int
     counted: bool
+    sampled: bool = False
 
 
 @dataclass

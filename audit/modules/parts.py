@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -86,10 +86,15 @@ class Parts:
     built: Mapping[str, Part]
     shelf: Shelf
     examples: int
+    _planned: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def plan(self, context: Context) -> list[Ask]:
         """What the parts ask of the bare target."""
-        return [ask for part in self.built.values() if part.lacking(context) is None for ask in part.plan(context)]
+        # Made once per context, for it is asked for again by `search_queries`, and may hold 100,000 questions.
+        if self._planned.get("context") is not context:
+            asks = [ask for part in self.built.values() if part.lacking(context) is None for ask in part.plan(context)]
+            self._planned.update(context=context, asks=asks)
+        return list(self._planned["asks"])
 
     def search_queries(self, context: Context) -> int:
         """What they may ask beyond the different questions of the plan, and all of it again behind each defense."""

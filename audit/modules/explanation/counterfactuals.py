@@ -71,10 +71,10 @@ class Counterfactuals:
         clean = clean_asks(context, self.users)
         requests = list({ask.request.digest: ask.request for ask in clean}.values())
         asks = [*clean, *(Ask(request, repeat) for request in requests for repeat in range(1, self.repeats + 1))]
-        for request in requests:
-            sets, draws = self._sets(context, request), DRAWS if context.info.randomised else 1
-            asks += [Ask(one[0], draws + repeat) for one in sets for repeat in range(self.repeats)]
-        return asks + self.stand_ins(context)
+        draws = DRAWS if context.info.randomised else 1
+        tried = [sets for request in requests for sets in self._sets(context, request)]
+        asks += [Ask(sets[0], draws + repeat) for sets in tried for repeat in range(self.repeats)]
+        return asks + [Ask(one, draw) for sets in tried for one in sets for draw in range(draws)]
 
     def stand_ins(self, context: Context) -> list[Ask]:
         """See `audit.modules.parts.Part`: as many sets as the search may try, the smallest ones."""
