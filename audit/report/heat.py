@@ -89,7 +89,8 @@ class Heat:
         if self.count == 1:
             return SHADES // 3
         harm = self.count - 1 - band if self.higher_is_better else band
-        return round(harm * (SHADES - 1) / (self.count - 1))
+        # A few bands stay pale: the strongest shade is for values that lie many bands from the best.
+        return round(harm * min(2.0, (SHADES - 1) / (self.count - 1)))
 
 
 _TINY = 1e-9

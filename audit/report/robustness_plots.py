@@ -19,7 +19,7 @@ SERIES = 6
 """Colours of a plot of curves; with more lines they come round again, with another mark and another dash."""
 _WIDTH = 620.0
 _KEY_LINE, _KEY_CHARACTERS = 18.0, 46
-"""Height of a line of the key, and how many characters find room in one of its two columns."""
+"""Height of a line of the key, and how many characters find room in half its width."""
 
 
 def curves(lines: Sequence[Curve]) -> Markup:
@@ -148,12 +148,14 @@ def _sample(n: int, x: float, y: float) -> str:
 
 
 def _key(titles: Sequence[str], top: float, sign: Callable[[int, float, float], str]) -> tuple[list[str], float]:
-    """What the signs mean, in two columns under a plot; and the height of the whole."""
-    rows = -(-len(titles) // 2)
+    """What the signs mean, under a plot, in two columns where the titles are short; and the height of the whole."""
+    shown = [one_line(title) for title in titles]
+    columns = 2 if all(len(title) <= _KEY_CHARACTERS for title in shown) else 1
+    rows = -(-len(titles) // columns)
     parts = []
-    for n, title in enumerate(titles):
+    for n, title in enumerate(shown):
         x0, y0 = 8 + n // rows * _WIDTH / 2, top + 12 + n % rows * _KEY_LINE
-        label = escape(clip(one_line(title), _KEY_CHARACTERS))
+        label = escape(clip(title, 2 * _KEY_CHARACTERS))
         parts.append(f'{sign(n, x0, y0)}<text class="key" x="{x0 + 34:g}" y="{y0 + 4:g}">{label}</text>')
     return parts, top + 8 + rows * _KEY_LINE
 
