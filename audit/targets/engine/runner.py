@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from audit.targets.engine import memory
+from audit.targets.engine.adapters import lean, lora_layers
 from audit.targets.engine.attention import ROWS, Pass, Run, ScoringPass, Twig, attending
 from audit.targets.engine.cache import Block, BlockCache
 from audit.targets.engine.plan import BLOCK, Tree, in_order
@@ -54,6 +55,10 @@ class PrefixRunner:
     @cached_property
     def _body(self) -> Any:  # noqa: ANN401 - see __init__
         return getattr(self.model, self.model.base_model_prefix)
+
+    @cached_property
+    def _lora_layers(self) -> list[Any]:
+        return lora_layers(self.model)
 
     @property
     def head(self) -> Any:  # noqa: ANN401 - see __init__
@@ -196,7 +201,7 @@ class PrefixRunner:
         fill = -len(ids) % ROWS
         row = torch.tensor([[*ids, *[self._pad] * fill]], device=self.device)
         places = torch.tensor([[*positions, *[0] * fill]], device=self.device)
-        with attending(self.model.config):
+        with attending(self.model.config), lean(self._lora_layers):
             out = self._body(input_ids=row, position_ids=places, use_cache=False, segments=segments)
         states: torch.Tensor = out[0][0, : len(ids)]
         return states
