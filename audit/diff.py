@@ -205,18 +205,19 @@ def baseline(name: str, new: RunRecord, store: Store) -> RunRecord:
     Raises:
         StoreError: there is no such run.
     """
-    others = [r for r in store.runs() if r.id != new.id and r.status == "finished"]
+    heads = store.heads()
+    others = [h for h in heads if h.id != new.id and h.status == "finished"]
     if name == "previous":
-        found = next((r for r in others if r.name == new.name and r.created < new.created), None)
+        found = next((h for h in others if h.name == new.name and h.created < new.created), None)
         if found is None:
             raise StoreError(
                 f"previous: {store.shown} holds no finished run of {new.name!r} before {new.id}; name a run"
             )
-        return found
+        return store.run(found.id)
     # Ids win over names, so that nobody can hide a run by giving another one its id for a name.
-    if any(r.id.startswith(name) for r in store.runs()) or name == "latest":
+    if any(h.id.startswith(name) for h in heads) or name == "latest":
         return store.run(name)
-    return next((r for r in others if r.name == name), None) or store.run(name)
+    return store.run(next((h.id for h in others if h.name == name), name))
 
 
 # Findings -----------------------------------------------------------------------------------------------------------

@@ -31,47 +31,55 @@ RUNS, PIECES, FINDINGS, SHOWN = 200, 5_000, 150, 30
 MODULES = ("fairness", "quality", "robustness")
 
 
-def make(path: Path) -> list[str]:
+def make(path: Path, *, runs: int = RUNS, pieces: int = PIECES) -> list[str]:
     """Write the store: each run with its findings, its evidence, and as many answers that it rests on.
+
+    Args:
+        path: of the store, a new one.
+        runs: how many.
+        pieces: of evidence in each.
 
     Returns:
         The ids of the runs.
     """
     items = [Item(str(n), f"Title number {n} (19{n % 90 + 10})") for n in range(40)]
-    request = Request(User("u", tuple(Event(item, 4.0) for item in items[:20])), candidates=tuple(items[20:]), k=10)
-    edited = HistoryInsert(3, Event(items[30], 5.0))
-    pieces = [
-        Evidence(
-            f"u{n}", "An item added", request.digest, edited.apply(request).digest, edits=(edited,), note=f"rank {n}"
-        )
-        for n in range(PIECES)
-    ]
+    history, candidates = tuple(Event(item, 4.0) for item in items[:20]), tuple(items[20:])
+    edit = HistoryInsert(3, Event(items[30], 5.0))
+    # Two pieces for each case, as two attacks would leave them; each case was asked about before and after the edit.
+    plain = [Request(User(f"u{n}", history), candidates=candidates, k=10) for n in range(pieces // 2)]
+    edited = [edit.apply(request) for request in plain]
+
+    def piece(n: int) -> Evidence:
+        case = n % len(plain)
+        before, after = plain[case].digest, edited[case].digest
+        return Evidence(f"u{case}", "An item added", before, after, edits=(edit,), note=f"rank {n}")
+
+    every = [piece(n) for n in range(pieces)]
     answer = Answer(tuple(Ranked(item.id, item.title) for item in items[20:30]), text="1. Title number 20")
+    rows = [(f"{n:064d}", request, 0, answer) for n, request in enumerate((*plain, *edited))]
     policy = load("default", path.parent).model_dump(mode="json")
-    runs = []
+    made = []
     with Store(path) as store:
-        for n in range(RUNS):
+        for n in range(runs):
             record = store.create_run(
                 f"nightly-{n % 10}", config={"dataset": {"name": "ml-100k"}}, target={"name": "target"},
                 versions={}, seed=n, policy=policy,
             )  # fmt: skip
             if n == 0:
-                rows = [(f"{k:064d}", q, k, answer) for k, q in enumerate((request, edited.apply(request)))]
-                rows += [(f"{k:064d}", request, k, answer) for k in range(2, PIECES)]
-                store.put_answers(record.id, rows, bodies=True)
+                store.put_answers(record.id, rows)
             else:
-                store.note_reuse(record.id, [f"{k:064d}" for k in range(PIECES)])
-            share = PIECES // len(MODULES)
+                store.note_reuse(record.id, [key for key, *_ in rows])
+            share = pieces // len(MODULES)
             for m, module in enumerate(MODULES):
                 # The last module takes what is left, so that all pieces of a run are there.
-                own = pieces[m * share : PIECES if m == len(MODULES) - 1 else (m + 1) * share]
+                own = every[m * share : pieces if m == len(MODULES) - 1 else (m + 1) * share]
                 found = [
                     _finding(module, k, [e.id for e in own[k * SHOWN : (k + 1) * SHOWN]]) for k in range(FINDINGS // 3)
                 ]
                 store.save_module(record.id, module, found, own)
             store.set_status(record.id, "finished", "fail")
-            runs.append(record.id)
-    return runs
+            made.append(record.id)
+    return made
 
 
 def _finding(module: str, n: int, evidence: list[str]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from dashboard import warm
 from dashboard.server import serve
 from dashboard.settings import Settings
 
@@ -14,6 +15,7 @@ def main() -> None:
     given.add_argument("--address", default="127.0.0.1")
     given.add_argument("--port", type=int, default=8501)
     arguments = given.parse_args()
+    warm.up()
     serve(Settings.of_environment(), address=arguments.address, port=arguments.port)
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from audit.report import facts, words
 from audit.report.fragments import CLASS, Fragments, stylesheet
 from audit.report.view import RunView
-from audit.store import RunRecord
+from audit.store import RunHead
 from audit.text import count, one_line
 from dashboard import place, reading
 
@@ -70,27 +70,27 @@ def show(fragment: Markup, key: str) -> None:
         place.go(page, dict(parse_qsl(words_)))
 
 
-def pick() -> RunRecord:
+def pick() -> RunHead:
     """The list of runs on the left, and the run that is looked at."""
-    record = place.current()
-    known = reading.records()
-    offered = known[:MOST] if record in known[:MOST] else [record, *known[:MOST]]
+    current = place.current()
+    newest = reading.heads()[:MOST]
+    offered = newest if any(r.id == current.id for r in newest) else [current, *newest]
     ids = [r.id for r in offered]
     names = _names(offered)
     with st.sidebar:
         st.selectbox(
             "Run",
             ids,
-            index=ids.index(record.id),
+            index=ids.index(current.id),
             format_func=lambda run: names[run],
-            key=f"pick-{record.id}",
+            key=f"pick-{current.id}",
             on_change=_picked,
-            args=(f"pick-{record.id}",),
+            args=(f"pick-{current.id}",),
         )
-    return record
+    return current
 
 
-def _names(offered: Sequence[RunRecord]) -> dict[str, str]:
+def _names(offered: Sequence[RunHead]) -> dict[str, str]:
     """What each run is called in a list; no two alike, since a browser sends back the words that were chosen."""
     # The time first: the list is narrow, and the name stands at the head of the page.
     names = {r.id: f"{r.created[:16].replace('T', ' ')} · {one_line(r.name)}" for r in offered}

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from audit.errors import StoreError
-from audit.store import RunRecord
+from audit.store import RunHead
 from dashboard import reading
 
 HOME = "overview"
@@ -21,13 +21,13 @@ def asked(name: str) -> str:
     return str(st.query_params.get(name, ""))
 
 
-def current() -> RunRecord:
+def current() -> RunHead:
     """The run that is looked at: of the address, else the last one that was, else the latest.
 
     Raises:
         StoreError: there is none, or the address names one that the store does not hold.
     """
-    known = reading.records()
+    known = reading.heads()
     if not known:
         raise StoreError(
             f"the store {reading.store().shown} holds no runs yet; start one with `recaudit run audit.yaml`"
@@ -36,9 +36,9 @@ def current() -> RunRecord:
     found = next((r for r in known if r.id == wanted), None)
     if wanted and found is None:
         raise StoreError(f"there is no run {wanted!r} in {reading.store().shown}; choose one on the left")
-    record = found or known[0]
-    remember(record.id)
-    return record
+    head = found or known[0]
+    remember(head.id)
+    return head
 
 
 def remember(run: str) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from audit.errors import RecAuditError
 from audit.report.view import RunView
 from audit.run import Run
-from audit.store import RunRecord, Store
+from audit.store import RunHead, Store
 from dashboard.settings import Settings
 
 KEPT = 24
@@ -40,34 +40,38 @@ def store() -> Store:
     return _store(settings().store)
 
 
-@st.cache_data(ttl=FRESH, show_spinner=False)
-def _records(location: str | None) -> list[RunRecord]:
+@st.cache_resource(ttl=FRESH, show_spinner=False)
+def _heads(location: str | None) -> list[RunHead]:
     del location
-    return store().runs()
+    return store().heads()
 
 
-def records() -> list[RunRecord]:
-    """All runs, newest first."""
-    return _records(settings().store)
+def heads() -> list[RunHead]:
+    """All runs, newest first. Shared by all visitors: only read it."""
+    return _heads(settings().store)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def _finished(location: str | None, run: str, status: str) -> RunView:
-    del location, status
-    return RunView(Run(store().run(run), store()))
+def _ended(location: str | None, run: str, *state: str) -> RunView:
+    del location, state
+    return _read(run)
 
 
 @st.cache_resource(ttl=FRESH, max_entries=KEPT, show_spinner=False)
-def _unfinished(location: str | None, run: str) -> RunView:
+def _going_on(location: str | None, run: str) -> RunView:
     del location
+    return _read(run)
+
+
+def _read(run: str) -> RunView:
     return RunView(Run(store().run(run), store()))
 
 
-def view(record: RunRecord) -> RunView:
-    """A run, arranged for reading. A finished run does not change, so it is read once."""
-    if record.status == "running":
-        return _unfinished(settings().store, record.id)
-    return _finished(settings().store, record.id, record.status)
+def view(head: RunHead) -> RunView:
+    """A run, arranged for reading. One that has ended is read once, and once more after it was resumed."""
+    if head.status == "running":
+        return _going_on(settings().store, head.id)
+    return _ended(settings().store, head.id, head.status, head.changed)
 
 
 def guarded(page: Callable[[], None]) -> Callable[[], None]:

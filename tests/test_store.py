@@ -53,6 +53,15 @@ def test_answers_and_requests_come_back_as_they_were(store: Store) -> None:
     store.put_answers(run, [])
 
 
+def test_only_the_repeats_that_are_meant(store: Store) -> None:
+    run = new_run(store)
+    ((_, asked, _, answer),) = rows(1)
+    store.put_answers(run, [(f"key{n}", asked, n, answer) for n in range(4)])
+    assert set(store.answers_to(run, [asked.digest], repeats=[3, 1, 9])) == {(asked.digest, 1), (asked.digest, 3)}
+    assert len(store.answers_to(run, [asked.digest])) == 4
+    assert store.answers_to(run, [asked.digest], repeats=[]) == {}
+
+
 def test_more_keys_than_one_statement_holds(store: Store) -> None:
     run = new_run(store)
     written = rows(1201)

@@ -25,37 +25,37 @@ from audit.cli.terminal import (
 def list_runs(form: FormOption = Form.TEXT, store: StoreOption = None) -> None:
     """List the runs of the store, newest first."""
     from audit.cli.show import STYLES, WORDS, when
-    from audit.store import RunRecord, default_location
+    from audit.store import RunHead, default_location
 
     default = default_location()
-    records: list[RunRecord] = []
+    heads: list[RunHead] = []
     # Before the first audit there is no store yet, which is no mistake; a store that was named must exist.
     if store is not None or "://" in default or Path(default).exists():
-        records = open_store(store).runs()
+        heads = open_store(store).heads()
     if form is Form.JSON:
         put_json(
             [
                 {
                     "id": r.id,
                     "name": r.name,
-                    "target": r.target.get("name"),
+                    "target": r.target or None,
                     "created": r.created,
                     "status": r.status,
                     "verdict": r.verdict,
                 }
-                for r in records
+                for r in heads
             ]
         )
         return
-    if not records:
+    if not heads:
         say("There are no runs yet; start one with `recaudit run audit.yaml`.")
         return
     rows = table("run", "name", "target", "started", "status", "verdict")
-    for r in records:
+    for r in heads:
         rows.add_row(
             cell(r.id),
             cell(r.name),
-            cell(r.target.get("name", "")),
+            cell(r.target),
             when(r),
             r.status,
             cell(WORDS.get(r.verdict, r.verdict) if r.verdict else "", STYLES.get(str(r.verdict), "")),

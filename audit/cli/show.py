@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from audit.findings import Finding
     from audit.run import Run
-    from audit.store import RunRecord
+    from audit.store import RunHead, RunRecord
 
 STYLES = {"fail": "bold red", "inconclusive": "yellow", "waived": "magenta", "pass": "green", "not_applicable": "dim"}
 WORDS: Mapping[str | None, str] = {"inconclusive": "open", "not_applicable": "untested", None: "measured"}
 _SHOWN_IN_SUMMARY = 5
 
 
-def when(record: RunRecord) -> str:
+def when(record: RunRecord | RunHead) -> str:
     """When a run began, to the minute, UTC."""
     return record.created[:16].replace("T", " ")
 

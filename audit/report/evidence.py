@@ -150,7 +150,8 @@ def opened(view: RunView, ids: Sequence[str]) -> dict[str, Exhibit]:
     pieces = store.evidence(run, ids)
     digests = {d for e in pieces.values() for d in (e.before, e.after) if d is not None}
     requests = store.requests(digests)
-    answers = store.answers_to(run, digests)
+    repeats = {r for e in pieces.values() for r in (e.before_repeat, e.after_repeat)}
+    answers = store.answers_to(run, digests, repeats=repeats)
     # A run keeps no catalogue, so an answer that gives ids alone is named from the items of the requests shown.
     names: dict[str, str] = {}
     for request in requests.values():

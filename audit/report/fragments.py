@@ -25,7 +25,7 @@ from audit.report.evidence import Exhibit, Shown, explained
 from audit.report.evidence import reply as answer_shown
 from audit.report.html import environment
 from audit.report.view import Group, ModuleView, Row, RunView
-from audit.store import RunRecord
+from audit.store import RunHead
 from audit.types import Answer, Request
 
 CLASS = "recaudit"
@@ -113,14 +113,14 @@ class Fragments:
         return _markup(name, self.where, _Frame(self.view), *given)
 
 
-def runs(records: Iterable[RunRecord], where: Callable[[str, str], str]) -> Markup:
+def runs(heads: Iterable[RunHead], where: Callable[[str, str], str]) -> Markup:
     """Runs, one a line, with links to them.
 
     Args:
-        records: in order.
+        heads: in order.
         where: the address of a run, by `run` and its id.
     """
-    return _markup("runs", where, _Frame(None), [(r, of_run.moment(r.created)) for r in records])
+    return _markup("runs", where, _Frame(None), [(r, of_run.moment(r.created)) for r in heads])
 
 
 def asked(request: Request) -> Markup:

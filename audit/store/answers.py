@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from audit.store import schema
+from audit.store import schema, totals
 from audit.store.bodies import body_of
 from audit.store.database import Database
-from audit.store.records import RunUsage
 from audit.types import Answer, Request, Usage
 
 
@@ -25,8 +24,7 @@ class Answers(Database):
             run: leaves out the errors that other runs met, because the target may have been mended since.
         """
         found: dict[str, Answer] = {}
-        own = sa.exists().where(schema.asked.c.run == run, schema.asked.c.key == schema.answers.c.key)
-        usable = sa.true() if run is None else sa.or_(schema.answers.c.outcome != "error", own)
+        usable = sa.true() if run is None else sa.or_(schema.answers.c.outcome != "error", rested_on(run))
         for start in range(0, len(keys), schema.CHUNK):
             chunk = keys[start : start + schema.CHUNK]
             statement = sa.select(schema.answers.c.key, schema.answers.c.body).where(
@@ -77,14 +75,20 @@ class Answers(Database):
             )
             db.execute(answer, answers)
             db.execute(self._insert(schema.asked).on_conflict_do_nothing(), asked)
+            totals.forget(db, run)
 
         self._write("write", work)
 
     def note_reuse(self, run: str, keys: Sequence[str]) -> None:
         """Record that this run relies on answers that were already stored."""
         rows = [_asked_row(run, key, Usage(), fresh=False) for key in keys]
+
+        def work(db: sa.Connection) -> None:
+            db.execute(self._insert(schema.asked).on_conflict_do_nothing(), rows)
+            totals.forget(db, run)
+
         if rows:
-            self._write("write", lambda db: db.execute(self._insert(schema.asked).on_conflict_do_nothing(), rows))
+            self._write("write", work)
 
     def forget_errors(self, run: str) -> int:
         """Delete the answers of a run that ended in an error, so that resuming asks them again.
@@ -99,6 +103,7 @@ class Answers(Database):
                 schema.answers.c.key.in_(keys), schema.answers.c.outcome == "error"
             )
             failed = list(db.execute(wrong).scalars())
+            totals.forget(db, run)
             for start in range(0, len(failed), schema.CHUNK):
                 chunk = failed[start : start + schema.CHUNK]
                 db.execute(sa.delete(schema.answers).where(schema.answers.c.key.in_(chunk)))
@@ -106,30 +111,6 @@ class Answers(Database):
             return len(failed)
 
         return self._write("write", work)
-
-    def usage(self, run: str) -> RunUsage:
-        """What a run has cost so far."""
-        fresh = sa.case((schema.asked.c.fresh, 1), else_=0)
-        statement = sa.select(
-            sa.func.coalesce(sa.func.sum(fresh), 0),
-            sa.func.count() - sa.func.coalesce(sa.func.sum(fresh), 0),
-            sa.func.coalesce(sa.func.sum(schema.asked.c.prompt_tokens), 0),
-            sa.func.coalesce(sa.func.sum(schema.asked.c.completion_tokens), 0),
-            sa.func.coalesce(sa.func.sum(schema.asked.c.seconds), 0.0),
-        ).where(schema.asked.c.run == run)
-        queries, reused, prompt, completion, seconds = self._read(statement)[0]
-        return RunUsage(int(queries), int(reused), int(prompt), int(completion), float(seconds))
-
-    def outcomes(self, run: str) -> dict[str, int]:
-        """How many answers of a run ended in each outcome."""
-        statement = (
-            sa.select(schema.answers.c.outcome, sa.func.count())
-            .join(schema.asked, schema.asked.c.key == schema.answers.c.key)
-            .where(schema.asked.c.run == run)
-            .group_by(schema.answers.c.outcome)
-            .order_by(schema.answers.c.outcome)
-        )
-        return {outcome: int(n) for outcome, n in self._read(statement)}
 
     def requests(self, digests: Iterable[str]) -> dict[str, Request]:
         """Stored requests by digest."""
@@ -152,19 +133,35 @@ class Answers(Database):
         )
         return {(digest, int(repeat)) for digest, repeat in self._read(statement)}
 
-    def answers_to(self, run: str, digests: Iterable[str]) -> dict[tuple[str, int], Answer]:
-        """Answers a run rests on, by (request digest, repeat)."""
+    def answers_to(
+        self, run: str, digests: Iterable[str], *, repeats: Iterable[int] | None = None
+    ) -> dict[tuple[str, int], Answer]:
+        """Answers a run rests on, by (request digest, repeat).
+
+        Args:
+            run: id of the run.
+            digests: of the requests.
+            repeats: which repeats of them; None for all, of which a noise floor has many.
+        """
         wanted = sorted(set(digests))
+        meant = sa.true() if repeats is None else schema.answers.c.repeat.in_(sorted(set(repeats)))
         found: dict[tuple[str, int], Answer] = {}
         for start in range(0, len(wanted), schema.CHUNK):
-            statement = (
-                sa.select(schema.answers.c.request, schema.answers.c.repeat, schema.answers.c.body)
-                .join(schema.asked, schema.asked.c.key == schema.answers.c.key)
-                .where(schema.asked.c.run == run, schema.answers.c.request.in_(wanted[start : start + schema.CHUNK]))
+            statement = sa.select(schema.answers.c.request, schema.answers.c.repeat, schema.answers.c.body).where(
+                schema.answers.c.request.in_(wanted[start : start + schema.CHUNK]), meant, rested_on(run)
             )
             for digest, repeat, body in self._read(statement):
                 found[(digest, repeat)] = self._understood("answer", body, Answer.from_dict)
         return found
+
+
+def rested_on(run: str) -> sa.Exists:
+    """Whether a run rests on the answer at hand.
+
+    For statements that pick a few answers. Joined instead, SQLite goes through all that the run asked and looks at each
+    whether it is one of them.
+    """
+    return sa.exists().where(schema.asked.c.run == run, schema.asked.c.key == schema.answers.c.key)
 
 
 def _asked_row(run: str, key: str, usage: Usage, *, fresh: bool) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from audit.redaction import redact
 from audit.store import schema
+from audit.store.answers import rested_on
 from audit.store.bodies import body_of
 from audit.store.database import Database
 from audit.store.records import RunRecord
@@ -61,9 +62,9 @@ class Copies(Database):
     def answer_rows(self, run: str, digests: Iterable[str]) -> Iterator[AnswerRow]:
         """Answers that a run rests on, in the order of the digests of their requests."""
         c = schema.answers.c
-        wanted = sa.select(c.request, c.repeat, c.outcome, c.body).join(schema.asked, schema.asked.c.key == c.key)
+        wanted = sa.select(c.request, c.repeat, c.outcome, c.body).where(rested_on(run))
         for chunk in _chunks(sorted(set(digests)), schema.CHUNK):
-            rows = self._read(wanted.where(schema.asked.c.run == run, c.request.in_(chunk)))
+            rows = self._read(wanted.where(c.request.in_(chunk)))
             yield from sorted(AnswerRow(*row) for row in rows)
 
     def restore(self, record: RunRecord, requests: Iterable[tuple[str, str]], answers: Iterable[AnswerRow]) -> None:

@@ -42,6 +42,29 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class RunHead:
+    """What a list of runs shows of one of them.
+
+    Attributes:
+        id: as of its record.
+        name: from the configuration.
+        created: start, UTC, ISO 8601.
+        changed: when its status was last set, UTC, ISO 8601; empty where an older RecAudit set it.
+        status: as of its record.
+        verdict: of the whole run, once finished.
+        target: the target's name.
+    """
+
+    id: str
+    name: str
+    created: str
+    changed: str
+    status: Status
+    verdict: str | None
+    target: str
+
+
+@dataclass(frozen=True)
 class RunUsage:
     """What a run has cost so far.
 

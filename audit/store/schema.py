@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 2
+VERSION = 3
 """Of the tables, and the last of `audit/store/migrations/versions`; a store of another version is not opened."""
 
 metadata = sa.MetaData()
@@ -17,7 +17,23 @@ runs = sa.Table(
     sa.Column("created", sa.String(32), nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("verdict", sa.String(16)),
+    # Here and not only in the body, so that a list of runs reads no bodies; and before it, because SQLite reaches what
+    # stands behind a long text only by way of the text.
+    sa.Column("target", sa.Text, nullable=False, server_default=""),
+    sa.Column("changed", sa.String(32), nullable=False, server_default=""),
     sa.Column("body", sa.Text, nullable=False),
+)
+# What a run that is not going on has cost, so that nobody counts its answers again; `audit.store.totals` keeps it true.
+totals = sa.Table(
+    "run_totals",
+    metadata,
+    sa.Column("run", sa.String(40), primary_key=True),
+    sa.Column("queries", sa.BigInteger, nullable=False),
+    sa.Column("reused", sa.BigInteger, nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("outcomes", sa.Text, nullable=False),
 )
 requests = sa.Table(
     "requests",
@@ -78,6 +94,7 @@ searches = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
 )
+sa.Index("runs_created", runs.c.created, runs.c.id)
 sa.Index("answers_request", answers.c.request, answers.c.repeat)
 
 CHUNK = 500

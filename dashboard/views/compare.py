@@ -9,7 +9,7 @@ from audit.report import comparison
 from audit.report.view import RunView
 from audit.run import Run
 from audit.seeds import generator
-from audit.store import RunRecord
+from audit.store import RunHead
 from audit.text import count, interval, one_line
 from dashboard import frame, place, reading, tables
 from dashboard.tables import Cell
@@ -36,16 +36,19 @@ def page() -> None:
     _alone(diff)
 
 
-def _other(view: RunView) -> RunRecord | None:
+def _other(view: RunView) -> RunHead | None:
     """The run to compare with: of the address, else the latest earlier one of the same name, else any."""
-    known = [r for r in reading.records() if r.id != view.run.id]
+    known = [r for r in reading.heads() if r.id != view.run.id]
     if not known:
         return None
     earlier = [r for r in known if r.created < view.run.record.created] or known
     proposed = next((r for r in earlier if r.name == view.run.name), earlier[0])
     wanted = place.asked(WITH)
-    ids = [r.id for r in known]
-    names = {r.id: f"{one_line(r.name)} · {r.created[:16].replace('T', ' ')} · {r.id}" for r in known}
+    # A list of thousands is none to choose from: an older run is compared with by its address.
+    offered = known[: frame.MOST]
+    offered += [r for r in known[frame.MOST :] if r.id in (proposed.id, wanted)]
+    ids = [r.id for r in offered]
+    names = {r.id: f"{one_line(r.name)} · {r.created[:16].replace('T', ' ')} · {r.id}" for r in offered}
     chosen = st.selectbox(
         "Compare with",
         ids,

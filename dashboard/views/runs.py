@@ -18,11 +18,7 @@ def page() -> None:
     frame.pick()
     st.title("Runs", anchor=False)
     wanted = st.text_input("Find", placeholder="part of a name, a target or an id").strip().casefold()
-    known = [
-        r
-        for r in reading.records()
-        if wanted in f"{r.id} {r.name} {r.target.get('name', '')} {r.status} {r.verdict}".casefold()
-    ]
+    known = [r for r in reading.heads() if wanted in f"{r.id} {r.name} {r.target} {r.status} {r.verdict}".casefold()]
     pages = -(-len(known) // A_PAGE)
     number = st.pagination(pages, key=f"runs-{wanted}") if pages > 1 else 1
     st.caption(f"{count(len(known), 'run')}, newest first.")
@@ -32,7 +28,7 @@ def page() -> None:
         {
             "Run": r.id,
             "Name": one_line(r.name),
-            "Target": one_line(r.target.get("name", "")),
+            "Target": one_line(r.target),
             "Started": r.created,
             "Status": r.status,
             "Verdict": r.verdict or "",

@@ -18,7 +18,10 @@ def older(work: Workspace) -> Workspace:
     """A folder whose store has version 1: without the tables that came later."""
     Store(work.store).close()
     with sqlite3.connect(work.store) as db:
-        db.executescript("DROP TABLE searches; DROP TABLE finding_values; UPDATE meta SET schema = 1;")
+        db.executescript(
+            "DROP TABLE searches; DROP TABLE finding_values; DROP TABLE run_totals; DROP INDEX runs_created; "
+            "ALTER TABLE runs DROP COLUMN target; ALTER TABLE runs DROP COLUMN changed; UPDATE meta SET schema = 1;"
+        )
     db.close()
     return work
 

@@ -42,7 +42,15 @@ INSERT INTO findings VALUES ('20260101-000000-abcdef', 'quality', 0,
 INSERT INTO evidence VALUES ('20260101-000000-abcdef', 'e1', 'quality', '{"case":"u1","title":"A case"}');
 """
 """The tables as the first version made them, in plain SQL, with a row in each."""
-TABLES = ("runs", "requests", "answers", "asked", "findings", "evidence")
+COLUMNS = {
+    "runs": "id, name, created, status, verdict, body",
+    "requests": "digest, body",
+    "answers": "key, request, repeat, outcome, body",
+    "asked": "run, key, fresh, prompt_tokens, completion_tokens, seconds",
+    "findings": "run, module, ordinal, body",
+    "evidence": "run, id, module, body",
+}
+"""What the first version kept, table by table."""
 
 
 def connected(location: str) -> sa.Engine:
@@ -61,7 +69,7 @@ def run_sql(location: str, script: str) -> None:
 def content(location: str) -> dict[str, list[tuple[object, ...]]]:
     engine = connected(location)
     with engine.connect() as db:
-        found = {t: [tuple(r) for r in db.exec_driver_sql(f"SELECT * FROM {t}")] for t in TABLES}  # noqa: S608
+        found = {t: [tuple(r) for r in db.exec_driver_sql(f"SELECT {c} FROM {t}")] for t, c in COLUMNS.items()}  # noqa: S608
     engine.dispose()
     return found
 
@@ -97,6 +105,8 @@ def test_an_upgrade_loses_nothing_and_the_store_works(old: str) -> None:
         assert store.run(run).notes == ("é",)
         assert store.answers(["k1"])["k1"].ranked == (Ranked("i1", "Amélie 🎬", 0.5),)
         assert store.usage(run).to_dict()["queries"] == 1
+        assert store.outcomes(run) == {"ok": 1}
+        assert [(head.id, head.target, head.status) for head in store.heads()] == [(run, "t", "finished")]
         assert [f.estimate for f in store.findings(run)] == [0.5]
         assert store.evidence(run)["e1"].title == "A case"
         assert store.values(run, "f1") == {}
@@ -106,6 +116,24 @@ def test_an_upgrade_loses_nothing_and_the_store_works(old: str) -> None:
         assert store.search(run, "s") == [1]
     again = upgrade(old)
     assert (again.before, again.after, again.copy) == (SCHEMA, SCHEMA, None)
+
+
+def test_an_upgrade_counts_the_answers_of_runs_that_have_ended(old: str) -> None:
+    run_sql(
+        old,
+        """INSERT INTO runs SELECT 'going-on', name, created, 'running', NULL, body FROM runs;
+INSERT INTO runs SELECT 'damaged', name, created, 'stopped', NULL, '{' FROM runs WHERE id <> 'going-on';
+INSERT INTO asked VALUES ('going-on', 'k1', FALSE, 0, 0, 0.0)""",
+    )
+    upgrade(old)
+    engine = connected(old)
+    with engine.connect() as db:
+        kept = [tuple(row) for row in db.execute(sa.select(schema.totals).order_by(schema.totals.c.run))]
+    engine.dispose()
+    assert kept == [("20260101-000000-abcdef", 1, 0, 10, 5, 0.5, '{"ok": 1}'), ("damaged", 0, 0, 0, 0, 0.0, "{}")]
+    with Store(old) as store:
+        assert {head.id: head.target for head in store.heads()}["damaged"] == ""
+        assert store.usage("going-on").reused == 1
 
 
 def test_tables_that_an_old_store_was_given_since_keep_their_rows(old: str) -> None:
