@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from pydantic import TypeAdapter, ValidationError
+
 from audit.errors import TargetError
 
 Unit = Literal["user", "example"]
@@ -99,15 +101,16 @@ class Guarantee:
         known = {f.name for f in fields(cls)}
         if missing := {"unit", "epsilon", "delta", "noise_multiplier", "sample_rate", "steps"} - set(told):
             raise TargetError(f"{folder / CARD}: {', '.join(sorted(missing))} missing; train again to have it written")
+        values: dict[str, Any] = {name: value for name, value in told.items() if name in known}
         try:
-            values: dict[str, Any] = {name: value for name, value in told.items() if name in known}
             for name in ("epsilon", "target_epsilon"):
-                values[name] = math.inf if values.get(name) is None else float(values[name])
-            for name in ("outside", "void"):
-                values[name] = tuple(values.get(name, ()))
-            return cls(**values)
-        except (TypeError, ValueError) as error:
-            raise TargetError(f"{folder / CARD}: cannot be read as a guarantee: {error}") from error
+                values[name] = math.inf if values.get(name) is None else values[name]
+            return TypeAdapter(cls).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            said = f"cannot be read as a guarantee: {where}: {first['msg']}; train again to have it written"
+            raise TargetError(f"{folder / CARD}: {said}") from error
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,12 @@ class Members:
         inside, outside = (frozenset(ids) for ids in lists if ids is not None)
         if both := inside & outside:
             raise TargetError(f"{path}: {len(both)} users, such as {min(both)!r}, are both inside and outside")
-        return cls(inside, outside, told.get("canaries") or {})
+        canaries = told.get("canaries") or {}
+        if not isinstance(canaries, dict):
+            raise TargetError(
+                f"{path}: canaries must map groups to what was planted, not be a {type(canaries).__name__}"
+            )
+        return cls(inside, outside, canaries)
 
 
 @runtime_checkable
@@ -169,7 +177,7 @@ def _json(path: Path) -> dict[str, Any] | None:
         read = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TargetError(f"{path}: cannot be read: {error}") from error
     if not isinstance(read, dict):
         raise TargetError(f"{path}: must hold one JSON object")

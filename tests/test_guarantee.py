@@ -51,6 +51,28 @@ def test_a_card_that_cannot_be_read_is_said(tmp_path: Path, text: str, said: str
         Guarantee.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epsilon", 10**400), ("target_epsilon", -(10**400)), ("delta", "small"), ("delta", None), ("steps", 1.5),
+        ("units", "many"), ("epsilon_by", [7.9]), ("outside", "tokenizer"), ("unit", "household"), ("clip", {}),
+    ],
+)  # fmt: skip
+def test_a_card_with_one_thing_wrong_names_it(tmp_path: Path, name: str, value: object) -> None:
+    CARD.write(tmp_path)
+    told = json.loads((tmp_path / "guarantee.json").read_text())
+    (tmp_path / "guarantee.json").write_text(json.dumps(told | {name: value}))
+    with pytest.raises(TargetError, match=f"guarantee.json: cannot be read as a guarantee: {name}") as caught:
+        Guarantee.read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_nested_too_deeply_is_said(tmp_path: Path) -> None:
+    (tmp_path / "guarantee.json").write_text("[" * 100_000)
+    with pytest.raises(TargetError, match="cannot be read"):
+        Guarantee.read(tmp_path)
+
+
 def test_members_are_read_as_they_were_written(tmp_path: Path) -> None:
     members = Members(frozenset({"1", "2"}), frozenset({"3"}), {"form": "x"})
     members.write(tmp_path)

@@ -36,17 +36,18 @@ _POLICY: dict[str, Any] = {
     "certainty": True,
     "require": ["quality", {"metric": "quality.hr", "where": {"k": 5}}],
     "rules": [{"metric": "robustness.asr", "where": {"attack": "typos"}, "max": 0.2, "severity": "high"}],
-    "waivers": [{"metric": "robustness.asr", "owner": "me", "until": "2027-01-01", "reason": "known"}],
+    "waivers": [{"metric": "robustness.asr", "owner": "me", "expires": "2027-01-01", "reason": "known"}],
     "frameworks": [
         {
-            "name": "f", "edition": "1", "title": "F",
+            "id": "f", "edition": "1", "title": "F",
             "controls": [{"id": "c", "title": "C", "bears": [{"metric": "quality.hr"}]}],
         }
     ],
 }  # fmt: skip
 _CARD: dict[str, Any] = {
-    "unit": "user", "epsilon": 8.0, "delta": 1e-5, "noise_multiplier": 1.0, "sample_rate": 0.1, "steps": 100,
-    "target_epsilon": None, "outside": ["a"], "void": [],
+    "unit": "user", "cap": 20, "epsilon": 8.0, "delta": 1e-5, "epsilon_by": {"prv": 7.9}, "target_epsilon": None,
+    "noise_multiplier": 1.0, "clip": 1.0, "sample_rate": 0.1, "steps": 100, "expected_batch": 3.0, "units": 30,
+    "outside": ["a"], "void": [],
 }  # fmt: skip
 _MEMBERS: dict[str, Any] = {"inside": ["a", "b"], "outside": ["c"], "canaries": {"inside": {"x": 2}}}
 _YAML = (
@@ -69,6 +70,16 @@ def written(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     return path
+
+
+def test_what_is_spoilt_was_sound(place: Path) -> None:
+    """An input that is wrong before anything in it is changed is refused for that alone."""
+    assert load_config(_AUDIT)[0].name == "mine"
+    assert load_policy(str(written(place, "policy.yaml", yaml.safe_dump(_POLICY))), place).name == "mine"
+    for name, told in ((CARD, _CARD), (MEMBERS, _MEMBERS)):
+        written(place, name, json.dumps(told))
+    assert Guarantee.read(place) is not None
+    assert Members.read(place) is not None
 
 
 @fuzzed
