@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class Hyper(SequenceHyper):
 
     length: int = 32
     batch: int = 32
-    epochs: int = 20
+    epochs: int = 10
     layers: int = 1
     state: int = 32
     kernel: int = 4
@@ -84,7 +85,7 @@ class Mamba4RecNet(SequenceNet):
 
     def forward(self, sequences: Tensor) -> Tensor:
         """(batch, length) indices, padded on the left, to hidden states (batch, length, dim) that see no later item."""
-        hidden = self.first(functional.dropout(self.item(sequences), self.hyper.dropout, self.training))
+        hidden: Tensor = self.first(functional.dropout(self.item(sequences), self.hyper.dropout, self.training))
         known = (sequences != 0).to(hidden.dtype)
         for layer in self.layers:
             hidden = layer(hidden, known)
@@ -92,10 +93,11 @@ class Mamba4RecNet(SequenceNet):
 
 
 def _mixers(hyper: Hyper) -> list[nn.Module]:
-    from transformers import MambaConfig, MambaModel
-    from transformers.utils import logging
+    import transformers
 
-    config = MambaConfig(
+    untyped: Any = transformers
+    logging = untyped.utils.logging
+    config = untyped.MambaConfig(
         vocab_size=1,
         hidden_size=hyper.dim,
         state_size=hyper.state,
@@ -109,7 +111,7 @@ def _mixers(hyper: Hyper) -> list[nn.Module]:
     logging.set_verbosity_error()  # it would say that there are no CUDA kernels
     try:
         # By way of the whole model, whose constructor draws the step sizes as the authors of Mamba do.
-        return [block.mixer for block in MambaModel(config).layers]
+        return [block.mixer for block in untyped.MambaModel(config).layers]
     finally:
         logging.set_verbosity(before)
 

@@ -42,8 +42,8 @@ class Hyper(sasrec_model.Hyper):
     """
 
     batch: int = 64
-    epochs: int = 20
-    pretraining: int = 10
+    epochs: int = 12
+    pretraining: int = 8
     hidden: float = 0.2
     aap: float = 0.2
     mip: float = 1.0
