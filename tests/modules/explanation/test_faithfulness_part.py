@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from faithful_targets import by_place, deaf, linear, noise, single_cause, weight
+from faithful_targets import by_place, deaf, linear, noise, scoring, single_cause, weight
 from helpers import Scripted
 from part_world import a_context
 
@@ -162,6 +162,39 @@ def test_sanity_of_known_weights(tmp_path):
     output = run(context_of(by_place(), tmp_path / "place", users=8), part)
     found = {(f.params["check"], f.params["method"]): f for f in of(output, "sanity")}
     assert found["symmetry", "shapley"].estimate > 0.1
+
+
+def test_what_an_empty_entry_is_to_targets_that_look_items_up_by_id(tmp_path):
+    part = Faithfulness(users=6, stability=False, evaluations=16)
+    by_id = linear().info.honours - {"item_text"}
+
+    def known(history):
+        return [e for e in history if e.item.id != "placeholder"]
+
+    passes_over = scoring(lambda history, item, _: sum(weight(e, item) for e in known(history)), honours=by_id)
+    [dummy] = of(run(context_of(passes_over, tmp_path / "a", users=6), part), "sanity", check="dummy")
+    assert dummy.estimate == 0.0
+    assert "looks items up by their ids, among which it is not" in dummy.note
+    inner = linear()
+
+    def answer(asked):
+        strange = len(known(asked.user.history)) < len(asked.user.history)
+        return Answer(outcome="error", detail="no such item") if strange else inner.answer(asked)
+
+    refuses = Scripted(answer, reveals=inner.info.reveals)
+    output = run(context_of(refuses, tmp_path / "b", users=6), replace(part, operators=["placeholder", "delete"]))
+    [dummy] = of(output, "sanity", check="dummy")
+    assert dummy.verdict == "not_applicable"
+    assert dummy.reason == "0 users could be read; of 6 users not every question with that entry was answered"
+    [made] = of(output, "comprehensiveness", method="shapley", made_by="placeholder")
+    assert made.reason.startswith(
+        "0 users have an attribution that could be judged; 6 users left out here because 15 of "
+    )
+    [judged] = of(output, "comprehensiveness", method="shapley", made_by="delete")
+    assert (
+        "6 users left out here because not every answer with items taken away by placeholder could be read"
+        in judged.reason
+    )
 
 
 def test_long_histories_are_sampled_and_searched(tmp_path):
