@@ -14,22 +14,24 @@ from markupsafe import Markup
 
 from audit.report import facts, words
 from audit.report.fragments import CLASS, Fragments, stylesheet
-from audit.report.view import RunView
+from audit.report.view import Group, RunView
 from audit.store import RunHead
 from audit.text import count, one_line
-from dashboard import place, reading
+from dashboard import place, reading, tables
 
 _OWN = """
 button[aria-label="Download as CSV"] { display: none; }
 .block-container { max-width: 78rem; padding: 2.6rem 2rem 4rem; }
-[data-testid="stMain"] h1 { font-size: 2rem; padding: 0 0 .3rem; }
+[data-testid="stMain"] h1 { font-size: 2rem; padding: 0 0 .3rem; overflow-wrap: anywhere; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; }
 @media print {
   [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stDownloadButton"] { display: none; }
   .block-container { max-width: none; padding: 0; }
 }
 """
 _INSIDE = f"""
-.{CLASS} {{ background: none; }}
+.{CLASS} {{ background: none; font-family: var(--st-font, system-ui, sans-serif); }}
+.{CLASS} svg text {{ font-family: inherit; }}
 .take {{ margin: .1rem 0 .6rem; }}
 .take button {{ font: .75rem system-ui, sans-serif; color: inherit; background: none; cursor: pointer;
   border: 1px solid #8888; border-radius: 4px; padding: .1rem .5rem; margin-right: .4rem; }}
@@ -141,17 +143,39 @@ def module(of: RunView, name: str) -> None:
     figures = parts.figures(found)
     if figures.striptags().strip():
         show(figures, "figures")
+    drawn = _folded if len(found.groups) > OPEN else _open
     for group in found.groups:
-        st.subheader(reading.escaped(one_line(group.title)), anchor=False)
-        if group.hint:
-            st.caption(reading.escaped(group.hint))
-        if group.pressing:
-            show(parts.rows(group, group.pressing), f"{group.key}-pressing")
-        if group.calm:
-            with st.expander(f"{len(group.calm)} passed or only measured", expanded=not group.pressing):
-                show(parts.rows(group, group.calm), f"{group.key}-calm")
+        drawn(parts, group)
     if found.untestable:
         st.subheader("Not testable", anchor=False)
         st.caption("None of these counts as passed.")
         for finding in found.untestable:
             st.markdown(f"- **{reading.escaped(finding.title)}**: {reading.escaped(finding.reason)}")
+    rows = [row for group in found.groups for row in group.rows]
+    tables.download([tables.line(row) for row in rows], f"{name}-{of.run.id}", key="module")
+
+
+OPEN = 10
+"""Groups of findings that stand open on a page; where there are more, each is folded under its name."""
+
+
+def _open(parts: Fragments, group: Group) -> None:
+    st.subheader(reading.escaped(one_line(group.title)), anchor=False)
+    if group.hint:
+        st.caption(reading.escaped(group.hint))
+    if group.pressing:
+        show(parts.rows(group, group.pressing), f"{group.key}-pressing")
+    if group.calm:
+        with st.expander(f"{len(group.calm)} passed or only measured", expanded=not group.pressing):
+            show(parts.rows(group, group.calm), f"{group.key}-calm")
+
+
+def _folded(parts: Fragments, group: Group) -> None:
+    often = Counter(row.finding.verdict for row in group.rows)
+    told = " · ".join(
+        f"{often[v]} {words.VERDICT_SHAPES[v]} {words.VERDICT_WORDS[v]}" for v in words.VERDICT_ORDER if often[v]
+    )
+    with st.expander(f"{reading.escaped(one_line(group.title))}: {told}"):
+        if group.hint:
+            st.caption(reading.escaped(group.hint))
+        show(parts.rows(group, [*group.pressing, *group.calm]), group.key)

@@ -39,6 +39,8 @@ _HEADERS = (
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"referrer-policy", b"same-origin"),
 )
+_NAMED_HOME = "/overview"
+"""`place.HOME`, without Streamlit. The first page has no name in its address; whoever types one gets there too."""
 _COOKIE = "recaudit"
 _MOST = 4096
 """Bytes of a form that are read."""
@@ -85,6 +87,8 @@ class Door:
         """Answer, or pass on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == _NAMED_HOME:
+            await _page(send, 307, "", (b"location", _home(scope.get("query_string", b""))))
         elif self.admits(scope):
             await self.app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
@@ -126,6 +130,10 @@ class Door:
         # Lax, so that a link to a finding in somebody's mail opens it.
         cookie = f"{_COOKIE}={word}; HttpOnly; SameSite=Lax; Path=/{secure}".encode()
         await _page(send, 303, "", (b"location", _own(to).encode()), (b"set-cookie", cookie))
+
+
+def _home(query: bytes) -> bytes:
+    return b"/?" + query if query else b"/"
 
 
 def _with_headers(send: Send) -> Send:

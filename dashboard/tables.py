@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from audit.text import visible
+from audit.report import words
+from audit.report.view import Row
+from audit.text import interval, one_line, threshold, visible
 
 Cell = str | float | int | None
 _ACTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -33,6 +35,30 @@ def inert(value: Cell) -> Cell:
     return f"'{told}" if told.lstrip(" ").startswith(_ACTS) else told
 
 
+def line(row: Row) -> dict[str, Cell]:
+    """A finding as one line of a table."""
+    f = row.finding
+    return {
+        "Verdict": f"{words.VERDICT_SHAPES[f.verdict]} {words.VERDICT_WORDS[f.verdict]}",
+        "Severity": f.severity if f.threshold is not None else "",
+        "Module": words.module(f.module)[0],
+        "Finding": one_line(f.title),
+        "Estimate": f.estimate,
+        "Interval": interval(f.ci),
+        "Floor": f.floor,
+        "Effect": f.effect,
+        "Effect interval": interval(f.effect_ci),
+        "Limit": threshold(f.threshold, at_most=row.at_most)
+        + (" on effect" if row.on_effect and f.threshold is not None else ""),
+        "n": f.n,
+        "Unit": one_line(f.unit),
+        "p adjusted": f.p_adjusted,
+        "Smallest effect seen": f.mde,
+        "Name": f.name,
+        "Settings": "; ".join(f"{name}={one_line(value)}" for name, value in f.params.items() if value is not None),
+    }
+
+
 def download(rows: Sequence[Mapping[str, Cell]], name: str, *, key: str) -> None:
     """A button that gives the rows as CSV."""
     st.download_button(
@@ -43,4 +69,5 @@ def download(rows: Sequence[Mapping[str, Cell]], name: str, *, key: str) -> None
         key=f"{key}-csv",
         icon=":material/download:",
         on_click="ignore",
+        type="tertiary",
     )

@@ -24,6 +24,7 @@ from audit.report.could_see import CouldSee
 from audit.report.evidence import Exhibit, Shown, explained
 from audit.report.evidence import reply as answer_shown
 from audit.report.html import environment
+from audit.report.privacy_price import Prices
 from audit.report.view import Group, ModuleView, Row, RunView
 from audit.store import RunHead
 from audit.types import Answer, Request
@@ -104,6 +105,10 @@ class Fragments:
     def figures(self, module: ModuleView) -> Markup:
         """The charts and tables of a module."""
         return self._part("figures", module)
+
+    def prices(self, found: Prices) -> Markup:
+        """Runs by the ε that they promise and by their quality."""
+        return self._part("prices", found)
 
     def rows(self, group: Group, chosen: Iterable[Row]) -> Markup:
         """Some findings of a group, one a line, with their intervals drawn on the scale of the group."""

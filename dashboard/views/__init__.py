@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dashboard import frame
-from dashboard.views import case, compare, compliance, controls, finding, overview, runs, try_it
+from dashboard.views import case, compare, compliance, controls, finding, overview, privacy, runs, try_it
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,6 @@ MODULES: Sequence[Entry] = (
     _of_module("robustness", "Robustness", "shield"),
     _of_module("fairness", "Fairness", "balance"),
     _of_module("hallucination", "Hallucination", "psychology_alt"),
-    _of_module("privacy", "Privacy", "lock"),
+    Entry("privacy", "Privacy", ":material/lock:", privacy.page),
     _of_module("explanation", "Explanation", "account_tree"),
 )

@@ -9,7 +9,6 @@ from audit.report.view import Row, RunView
 from audit.text import count, one_line
 from dashboard import frame, place, reading, tables
 from dashboard.tables import Cell
-from dashboard.views.overview import line
 
 A_PAGE = 50
 """Pieces of evidence that are listed at once."""
@@ -24,7 +23,7 @@ def page() -> None:
     f = row.finding
     frame.head(view, one_line(f.title))
     frame.show(frame.fragments(view).finding(row), f.id)
-    tables.download([line(row)], f"finding-{f.id}", key="finding")
+    tables.download([tables.line(row)], f"finding-{f.id}", key="finding")
     _evidence(view, row)
     _values(view, row)
 
@@ -64,7 +63,7 @@ def _evidence(view: RunView, row: Row) -> None:
 
 def _values(view: RunView, row: Row) -> None:
     """What each case gave to the figure, as a table that can be taken away."""
-    values = _read_values(reading.settings().store, view.run.id, row.finding.id)
+    values = reading.store().values(view.run.id, row.finding.id)
     if not values:
         return
     with st.expander(f"What each of {count(len(values), 'case')} gave"):
@@ -74,9 +73,3 @@ def _values(view: RunView, row: Row) -> None:
         ]
         st.dataframe(ordered, hide_index=True, height=320)
         tables.download(ordered, f"cases-{row.finding.id}", key="values")
-
-
-@st.cache_data(max_entries=200, show_spinner=False)
-def _read_values(location: str | None, run: str, finding: str) -> dict[str, float]:
-    del location
-    return reading.store().values(run, finding)

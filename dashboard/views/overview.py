@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit.report import words
 from audit.report.view import Row, RunView
-from audit.text import count, duration, interval, one_line, threshold
+from audit.text import count, duration, one_line
 from dashboard import frame, place, reading, tables
 from dashboard.tables import Cell
 
@@ -78,7 +78,7 @@ def _findings(view: RunView) -> None:
     number_ = st.pagination(pages, key=f"page-{view.run.id}") if pages > 1 else 1
     shown = ordered[(number_ - 1) * A_PAGE : number_ * A_PAGE]
     frame.show(frame.fragments(view).findings(shown), "findings")
-    tables.download([line(row) for row in ordered], f"findings-{view.run.id}", key="findings")
+    tables.download([tables.line(row) for row in ordered], f"findings-{view.run.id}", key="findings")
 
 
 A_PAGE = 50
@@ -95,29 +95,6 @@ ORDERS: dict[str, Callable[[Sequence[Row]], list[Row]]] = {
 
 def _p(row: Row) -> float:
     return 2.0 if row.finding.p_adjusted is None else row.finding.p_adjusted
-
-
-def line(row: Row) -> dict[str, Cell]:
-    """A finding as one line of a table."""
-    f = row.finding
-    return {
-        "Verdict": f"{words.VERDICT_SHAPES[f.verdict]} {words.VERDICT_WORDS[f.verdict]}",
-        "Severity": f.severity if f.threshold is not None else "",
-        "Module": words.module(f.module)[0],
-        "Finding": one_line(f.title),
-        "Estimate": f.estimate,
-        "Interval": interval(f.ci),
-        "Floor": f.floor,
-        "Effect": f.effect,
-        "Effect interval": interval(f.effect_ci),
-        "Limit": threshold(f.threshold, at_most=row.at_most)
-        + (" on effect" if row.on_effect and f.threshold is not None else ""),
-        "n": f.n,
-        "Unit": one_line(f.unit),
-        "p adjusted": f.p_adjusted,
-        "Smallest effect seen": f.mde,
-        "Name": f.name,
-    }
 
 
 def _filtered(rows: Sequence[Row]) -> list[Row]:

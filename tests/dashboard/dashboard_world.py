@@ -31,6 +31,8 @@ PIECE = Evidence(
     edits=(EDIT,),
     note="Babe (1995): rank 1 before, not listed after",
 )
+LONG = f"L{'o' * 180}ng"
+"""A title that no line can break in a good place."""
 ATTACKS = {"typos": "Typing slips", "cheatagent": "CheatAgent", "profile-popular": "Popular items added"}
 DEFENSES = {"sanitise": "Text cleaned", "self-denoise": "Self-denoised smoothing"}
 
@@ -47,6 +49,7 @@ class World:
         finding: the gravest finding of `run`, which has evidence.
         evidence: its piece of evidence.
         hostile: a finding whose title is `SCRIPT`, and a link in Markdown.
+        long: a finding whose title is one very long word.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class World:
     finding: str
     evidence: str
     hostile: str
+    long: str
 
 
 def robustness(shift: float) -> Iterator[Finding]:
@@ -125,6 +129,7 @@ def findings(shift: float) -> list[Finding]:
     ]
     return [
         *made,
+        replace(HIT, metric="mrr", title=LONG, params={"k": 20}, estimate=0.31, ci=(0.2, 0.4)),
         replace(
             HIT, metric="mrr", title=f"MRR of {SCRIPT} [click](https://evil.invalid)", estimate=0.31, ci=(0.2, 0.4)
         ),
@@ -139,7 +144,8 @@ def fill(store: Store, path: Path) -> World:
     told = Run(store.run(run), store).findings
     worst = next(f for f in told if PIECE.id in f.evidence)
     hostile = next(f for f in told if SCRIPT in f.title)
-    return World(path, run, earlier, running, worst.id, PIECE.id, hostile.id)
+    long = next(f for f in told if f.title == LONG)
+    return World(path, run, earlier, running, worst.id, PIECE.id, hostile.id, long.id)
 
 
 def _write(store: Store, path: Path, found: Sequence[Finding], *, status: Any) -> str:
