@@ -207,7 +207,7 @@ CONTROLS = (
         sizes=(0.0, 0.5, 0.8, 1.0),
         claimed=1.0,
         value="effect",
-        options=_only(inference={"attributes": [_ATTRIBUTE], "permutations": 19, "repeats": 2}),
+        options=_only(inference={"attributes": [_ATTRIBUTE], "permutations": 39, "repeats": 2}),
         users=150,
         candidates=None,
         runs=0.3,
