@@ -22,7 +22,9 @@ def visible(text: object) -> str:
     A terminal escape becomes `\x1b[31m`, a right-to-left override `\u202e`. Line breaks, tabs and the joiners that
     some scripts need stay.
     """
-    return "".join(_shown(character) for character in redact(str(text)))
+    told = redact(str(text))
+    # Most texts hold nothing to be written out, and a report shows tens of thousands of them.
+    return told if told.isascii() and told.isprintable() else "".join(map(_shown, told))
 
 
 def _shown(character: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import junitparser
+import pytest
 from hostile import EVERY, acting_in_terminal
 from lxml import etree
 from report_world import FLIP, HIT, HOSTILE, POLICY
@@ -20,7 +22,8 @@ from audit.run import Run
 
 MakeRun = Callable[..., Run]
 
-# What junit-10.xsd of Jenkins allows where; the file itself is not ours to keep here.
+# What `junit-10.xsd` of Jenkins' xUnit plugin allows where. The file itself is not kept here; where RECAUDIT_JUNIT_XSD
+# names a copy, each document is validated against it, too.
 CHILDREN = {
     "testsuites": {"testsuite"},
     "testsuite": {"properties", "testcase", "system-out", "system-err"},
@@ -35,6 +38,10 @@ ATTRIBUTES = {
     "failure": {"type", "message"},
     "skipped": {"type", "message"},
 }
+TIME = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?")
+"""Its `SUREFIRE_TIME`, of suites."""
+ONE_RESULT = ("skipped", "error", "failure")
+"""Of which readers take one for each case."""
 REQUIRED = {"testsuite": {"name", "tests", "failures", "errors"}, "testcase": {"name"}, "property": {"name", "value"}}
 
 
@@ -56,10 +63,17 @@ def check(text: str) -> None:
         assert {child.tag for child in node} <= CHILDREN.get(node.tag, set()), node.tag
         assert set(node.attrib) <= ATTRIBUTES.get(node.tag, set()), node.tag
         assert REQUIRED.get(node.tag, set()) <= set(node.attrib), node.tag
+        assert node.tag == "testcase" or TIME.fullmatch(node.get("time", "")), node.tag
+        assert not (node.text or "").strip() or node.tag in {"failure", "skipped", "system-out"}, node.tag
+    for case in root.iter("testcase"):
+        assert sum(len(case.findall(kind)) for kind in ONE_RESULT) <= 1
+    for name in ("tests", "failures", "errors"):
+        assert int(root.get(name)) == sum(int(suite.get(name)) for suite in root)
     for suite in root:
         cases = suite.findall("testcase")
         assert int(suite.get("tests")) == len(cases)
         assert int(suite.get("failures")) == len(suite.findall("testcase/failure"))
+        assert datetime.fromisoformat(suite.get("timestamp")).tzinfo is None
         assert int(suite.get("skipped")) == len(suite.findall("testcase/skipped"))
         names = [(case.get("classname"), case.get("name")) for case in cases]
         assert len(names) == len(set(names)), "two cases of one name are one case to a CI system"
@@ -68,6 +82,28 @@ def check(text: str) -> None:
 def test_it_is_the_format_that_ci_systems_read(shown: Run, make_run: MakeRun) -> None:
     for runs in ([shown], [shown, make_run([HIT], name="other")], [make_run([], name="bare")]):
         check(render(runs, "junit"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<system-out>", "<said>"),
+        ("<testsuite ", '<testsuite owner="me" '),
+        ("<testcase classname", "<testcase kind"),
+        ('tests="3"', 'tests="4"'),
+        ("<properties>", "<properties>text"),
+        (' time="0.', ' time="soon 0.'),
+        ("<skipped ", '<failure type="x" message="y"/><skipped '),
+    ],
+)
+def test_what_is_no_such_document_is_seen(shown: Run, old: str, new: str) -> None:
+    good = render([shown], "junit")
+    assert old in good
+    bad = good.replace(old, new, 1)
+    if old == "<system-out>":
+        bad = bad.replace("</system-out>", "</said>", 1)
+    with pytest.raises((AssertionError, etree.DocumentInvalid)):
+        check(bad)
 
 
 def test_a_suite_per_module_and_only_a_pass_counts_as_passed(shown: Run) -> None:
