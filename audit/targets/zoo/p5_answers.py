@@ -11,8 +11,8 @@ from audit.types import Answer, Item, Ranked, Request, Usage
 
 if TYPE_CHECKING:
     from audit.data.dataset import FloatArray, IntArray
-    from audit.targets.zoo.p5 import P5
     from audit.targets.zoo.p5_prompts import Prompt
+    from audit.targets.zoo.p5_target import P5Target
 
 NEVER = -100.0
 """Score of a candidate outside the catalogue: finite, because an infinite score is not valid JSON."""
@@ -25,7 +25,7 @@ class Asked(NamedTuple):
     prompt: Prompt
 
 
-def answers(target: P5, asked: Sequence[Asked]) -> list[Answer]:
+def answers(target: P5Target, asked: Sequence[Asked]) -> list[Answer]:
     """One answer per request. Equal prompts go through the network once."""
     found: list[Answer | None] = [_refused(target.info.name, a.request) for a in asked]
     work = [i for i, answer in enumerate(found) if answer is None]
@@ -53,12 +53,12 @@ def _refused(name: str, request: Request) -> Answer | None:
     return None
 
 
-def _usage(target: P5, prompt: Prompt) -> Usage:
+def _usage(target: P5Target, prompt: Prompt) -> Usage:
     return Usage(prompt_tokens=target.prompts.length(prompt))
 
 
 def _scored(
-    target: P5, asked: Sequence[Asked], rows: Mapping[Prompt, list[int]]
+    target: P5Target, asked: Sequence[Asked], rows: Mapping[Prompt, list[int]]
 ) -> Iterator[tuple[list[int], FloatArray | Mapping[int, float]]]:
     """For each prompt the requests that share it, and log-probabilities by item index."""
     depth, index = target.vocabulary.indexing.depth, target.prompts.index
@@ -88,7 +88,7 @@ def _wanted(requests: Sequence[Request], index: Mapping[str, int]) -> list[int] 
     return [index[item_id] for item_id in ids if item_id in index]
 
 
-def _of_candidates(target: P5, asked: Asked, values: FloatArray | Mapping[int, float]) -> Answer:
+def _of_candidates(target: P5Target, asked: Asked, values: FloatArray | Mapping[int, float]) -> Answer:
     request, index = asked.request, target.prompts.index
     entries = [_entry(item, index.get(item.id), values) for item in request.candidates or ()]
     if request.task == "rank":
@@ -103,7 +103,7 @@ def _entry(item: Item, index: int | None, values: FloatArray | Mapping[int, floa
 
 
 def _tops(
-    target: P5, asked: Sequence[Asked], ranked: Sequence[tuple[int, FloatArray]]
+    target: P5Target, asked: Sequence[Asked], ranked: Sequence[tuple[int, FloatArray]]
 ) -> Iterator[tuple[int, tuple[Ranked, ...]]]:
     """The best entries of the catalogue for each request, without the items of its history."""
     if not ranked:

@@ -14,8 +14,10 @@ import numpy as np
 
 from audit import stats
 from audit.data.splits import leave_one_out
+from audit.targets.zoo.history_use import histories_by_condition
 from audit.targets.zoo.p5 import P5, Form
 from audit.targets.zoo.p5_answers import top
+from audit.targets.zoo.p5_target import P5Target
 from audit.targets.zoo.p5_vocabulary import REFUSALS, SEEN, UNSEEN, WISHES
 from audit.targets.zoo.protocol import gains, hits, leave_one_out_ranks
 
@@ -70,13 +72,9 @@ def history_use(target: P5, dataset: Dataset, *, rng: np.random.Generator) -> di
     contexts = [split.context(user, "test") for user in split.test]
     window = target.prompts.far + target.prompts.near
     words = [f"w{number}" for number in rng.integers(10**6, size=5)]
+    changed = histories_by_condition(contexts, rng=rng, window=window)
     conditions: dict[str, tuple[Sequence[IntArray], str]] = {
-        "true": (contexts, SEEN[0]),
-        "shuffled": ([rng.permutation(context[-window:]) for context in contexts], SEEN[0]),
-        "emptied": ([context[:0] for context in contexts], SEEN[0]),
-        "other": (contexts[1:] + contexts[:1], SEEN[0]),
-        "reversed": ([context[-window:][::-1] for context in contexts], SEEN[0]),
-        "last_only": ([context[-1:] for context in contexts], SEEN[0]),
+        **{name: (histories, SEEN[0]) for name, histories in changed.items()},
         "unseen_instruction": (contexts, UNSEEN),
         "no_instruction": (contexts, ""),
         "five_unknown_words": (contexts, " ".join([SEEN[0], *words])),
@@ -87,7 +85,7 @@ def history_use(target: P5, dataset: Dataset, *, rng: np.random.Generator) -> di
         found[name] = hits(ranks, K)
         if name == "true":
             ndcg = {name: _shown(_mean(gains(ranks, K), rng))}
-    plain = _unmasked(target, contexts, list(split.test.values()))
+    plain = unmasked_ranks(target, contexts, list(split.test.values()))
     ndcg["unmasked"] = _shown(_mean(np.where(plain <= K, 1 / np.log2(1 + plain), 0.0), rng))
     found["unmasked"] = (plain <= K).astype(np.float64)
     return {
@@ -160,7 +158,7 @@ def _ranks(target: P5, dataset: Dataset, histories: Sequence[IntArray], instruct
     return leave_one_out_ranks(lambda batch: target.score([next(left) for _ in batch], instruction), dataset, "test")
 
 
-def _unmasked(target: P5, contexts: Sequence[IntArray], held_out: Sequence[int]) -> FloatArray:
+def unmasked_ranks(target: P5Target, contexts: Sequence[IntArray], held_out: Sequence[int]) -> FloatArray:
     """Rank of each held-out item among the whole catalogue, the history included."""
     scores = target.score(contexts)
     own = scores[np.arange(len(scores)), held_out][:, None]

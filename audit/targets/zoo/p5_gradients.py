@@ -36,6 +36,10 @@ class P5Gradients(ABC):
         """Token numbers to embeddings."""
 
     @abstractmethod
+    def embed_encoder(self, tokens: Tensor) -> Tensor:
+        """Token numbers of the encoder to what it reads."""
+
+    @abstractmethod
     def log_probs(self, encoder: Tensor, prefix: Tensor, items: Tensor | None = None) -> Tensor:
         """Log-probabilities of items from embedded prompts."""
 
@@ -57,12 +61,11 @@ class P5Gradients(ABC):
         import torch
 
         with torch.inference_mode(False), torch.enable_grad():
+            read = torch.tensor([[token.number for token in e.encoder] for e in encoded])
+            prefix = torch.tensor([[token.number for token in e.decoder] for e in encoded])
             encoder, decoder = (
-                self.embed(torch.tensor(lines)).detach().clone().requires_grad_(True)
-                for lines in (
-                    [[token.number for token in e.encoder] for e in encoded],
-                    [[token.number for token in e.decoder] for e in encoded],
-                )
+                embedded.detach().clone().requires_grad_(True)
+                for embedded in (self.embed_encoder(read), self.embed(prefix))
             )
             values = self.log_probs(encoder, decoder)
             losses = [self._loss(row, r, w) for row, r, w in zip(values, requests, relevant, strict=True)]

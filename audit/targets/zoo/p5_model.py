@@ -21,6 +21,7 @@ from audit.errors import TargetError
 from audit.targets.zoo.p5_indexing import Indexing
 from audit.targets.zoo.p5_vocabulary import Vocabulary
 
+ARCHITECTURE = "P5-mini"
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 _TIED = ("t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight")
@@ -49,6 +50,10 @@ class Hyper:
         unknown: share of input items replaced by the unknown-item token in training.
         wishes: share of training samples whose instruction asks for a genre or rules one out, where items have genres.
         buckets: tokens shared by all words outside the training instructions.
+        soft: vectors of continuous prompts, all tasks together.
+        whole_words: most items of the encoder that have a whole-word embedding: a vector for the first, the second, …
+            item, added to each token of that item, so that tokens of one item know that they belong together. 0 for
+            none.
     """
 
     dim: int = 64
@@ -68,6 +73,8 @@ class Hyper:
     unknown: float = 0.01
     wishes: float = 0.0
     buckets: int = 512
+    soft: int = 0
+    whole_words: int = 0
 
 
 class P5Net(nn.Module):
@@ -105,6 +112,10 @@ class P5Net(nn.Module):
         # T5's own start, with standard deviation 1, leaves a network of this size at the level of popularity.
         for table in (self.t5.shared, self.t5.lm_head):
             nn.init.normal_(table.weight, std=0.02)
+        # Row 0 is for what is no item, and stays zero.
+        self.whole_words = nn.Embedding(hyper.whole_words + 1, hyper.dim, padding_idx=0) if hyper.whole_words else None
+        if self.whole_words is not None:
+            nn.init.normal_(self.whole_words.weight[1:], std=0.02)
 
     def forward(self, inputs: Tensor, prefix: Tensor, shift: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Encoder tokens (batch, length), padded on the right, and decoder tokens (batch, n) to (batch, n, dim).
@@ -113,6 +124,8 @@ class P5Net(nn.Module):
         """
         mask = (inputs != self.vocabulary.START).long()
         encoder, decoder = self.t5.shared(inputs), self.t5.shared(prefix)
+        if self.whole_words is not None:
+            encoder = encoder + self.whole_words(item_numbers(inputs, self.vocabulary, self.hyper.whole_words))
         if shift is not None:
             encoder, decoder = encoder + shift[0], decoder + shift[1]
         memory = self.t5.encoder(inputs_embeds=encoder, attention_mask=mask)[0]
@@ -140,12 +153,25 @@ class P5Net(nn.Module):
         self.t5.shared.weight[first : first + count] = trained.mean(0) + noise * trained.std(0)
 
 
-def save(net: P5Net, items: Sequence[str], out: Path) -> None:
+def item_numbers(tokens: Tensor, vocabulary: Vocabulary, most: int) -> Tensor:
+    """Which item of its row each token belongs to, counted from 1; 0 for a token of no item.
+
+    Args:
+        tokens: (batch, length) of an encoder.
+        vocabulary: theirs.
+        most: the highest number; all items after it share it.
+    """
+    of_item = (tokens == vocabulary.UNKNOWN) | (tokens >= vocabulary.blocks[0][0])
+    numbers = (of_item.cumsum(-1) - 1) // vocabulary.indexing.depth + 1
+    return (numbers * of_item).clamp(max=most)
+
+
+def save(net: P5Net, items: Sequence[str], out: Path, architecture: str = ARCHITECTURE) -> None:
     """Write the weights (safetensors, float16), and everything else (JSON) into `out`."""
     state = {name: value.half() for name, value in net.state_dict().items() if name not in _TIED}
     save_file(state, out / WEIGHTS)
     config = {
-        "architecture": "P5-mini",
+        "architecture": architecture,
         "hyper": asdict(net.hyper),
         "words": list(net.vocabulary.words),
         "items": list(items),
@@ -154,22 +180,32 @@ def save(net: P5Net, items: Sequence[str], out: Path) -> None:
     (out / CONFIG).write_text(json.dumps(config) + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> tuple[P5Net, tuple[str, ...]]:
+def load(folder: Path, what: str = "p5", architecture: str = ARCHITECTURE) -> tuple[P5Net, tuple[str, ...]]:
     """The network (float32) and its item ids in index order, as written by `save`.
 
+    Args:
+        folder: where it lies.
+        what: name of the recommender, for error sentences.
+        architecture: that `save` was given.
+
     Raises:
-        TargetError: a file is missing, or the files do not fit each other.
+        TargetError: a file is missing, is of another architecture, or the files do not fit each other.
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if config["architecture"] != architecture:
+            raise TargetError(
+                f"{what}: {folder} holds weights of {config['architecture']!r}, not of {architecture!r}; "
+                "name another folder"
+            )
         hyper, items = Hyper(**config["hyper"]), tuple(str(item) for item in config["items"])
         indexing = Indexing.from_dict(config["indexing"])
         if len(indexing.codes) != len(items):
             raise ValueError(f"{len(items)} items but {len(indexing.codes)} codes")
-        net = P5Net(Vocabulary(indexing, hyper.buckets, config["words"]), hyper)
+        net = P5Net(Vocabulary(indexing, hyper.buckets, config["words"], hyper.soft), hyper)
         state = {name: value.float() for name, value in load_file(folder / WEIGHTS).items()}
         net.load_state_dict(state | dict.fromkeys(_TIED, state["t5.shared.weight"]))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise TargetError(f"p5: {folder} does not hold usable weights ({reason}); train them again") from None
+        raise TargetError(f"{what}: {folder} does not hold usable weights ({reason}); train them again") from None
     return net.eval(), items

@@ -42,6 +42,25 @@ class Encoded:
     decoder: tuple[Token, ...]
 
 
+@dataclass(frozen=True)
+class Layout:
+    """A prompt by its parts, each item with the field of the request that it came from.
+
+    Attributes:
+        instruction: as it is read.
+        far: items of the encoder.
+        near: items of the decoder's prefix.
+        soft: tokens of a continuous prompt, before the instruction.
+        marks: how these are written for people.
+    """
+
+    instruction: str
+    far: tuple[tuple[str, int], ...]
+    near: tuple[tuple[str, int], ...]
+    soft: tuple[int, ...] = ()
+    marks: tuple[str, ...] = ()
+
+
 class Prompter:
     """Builds prompts.
 
@@ -60,7 +79,11 @@ class Prompter:
     def prompt(self, request: Request) -> Prompt:
         """The prompt of a request."""
         events = request.user.history[-(self.far + self.near) :]
-        return (self.words(request.instruction), *self.window(self.items(events)))
+        return self.after(self.items(events), request.instruction)
+
+    def after(self, history: list[int], instruction: str) -> Prompt:
+        """The prompt that asks what comes after a history of item indices."""
+        return (self.words(instruction), *self.window(history))
 
     def items(self, events: Sequence[Event]) -> list[int]:
         """Item indices of some events; what the catalogue lacks has the index after its last."""
@@ -89,36 +112,41 @@ class Prompter:
 
     def encode(self, request: Request) -> Encoded:
         """The tokens of a request's prompt, each with the field that it came from."""
+        layout, table = self.layout(request), self.vocabulary.item_tokens.tolist()
         words = [
             Token(self.vocabulary.word(word), "instruction", at, at + len(word))
-            for word, at in pieces(request.instruction)[:_LONGEST]
+            for word, at in pieces(layout.instruction)[:_LONGEST]
         ]
-        _, far, near = self.prompt(request)
-        first = len(request.user.history) - len(far) - len(near)
-        table = self.vocabulary.item_tokens.tolist()
-        items = [
-            [Token(number, f"history[{first + place}]") for number in table[item]]
-            for place, item in enumerate((*far, *near))
-        ]
-        older, recent = items[: len(far)], items[len(far) :]
+        older, recent = (
+            [Token(number, field) for field, item in part for number in table[item]]
+            for part in (layout.far, layout.near)
+        )
         return Encoded(
-            (*words, *(token for item in older for token in item), Token(self.vocabulary.END)),
-            (Token(self.vocabulary.START), *(token for item in recent for token in item)),
+            (*map(Token, layout.soft), *words, *older, Token(self.vocabulary.END)),
+            (Token(self.vocabulary.START), *recent),
         )
 
     def render(self, request: Request) -> Rendered:
-        """The prompt: instruction, older items, and after `</s>` what the decoder has been given already."""
-        _, far, near = self.prompt(request)
-        first = len(request.user.history) - len(far) - len(near)
-        text = request.instruction
-        spans = [Span(0, len(text), "instruction")] if text else []
-        for place, item in enumerate((*far, *near)):
-            if place == len(far):
+        """The prompt: instruction, the encoder's items, and after `</s>` what the decoder has been given already."""
+        layout = self.layout(request)
+        marks = " ".join(f"<{name}>" for name in layout.marks)
+        text = f"{marks} {layout.instruction}" if marks and layout.instruction else marks + layout.instruction
+        at = len(text) - len(layout.instruction)
+        spans = [Span(at, len(text), "instruction")] if layout.instruction else []
+        for place, (field, item) in enumerate((*layout.far, *layout.near)):
+            if place == len(layout.far):
                 text += " </s>"
             shown = self.item_text(item)
-            spans.append(Span(len(text) + 1, len(text) + 1 + len(shown), f"history[{first + place}]"))
+            spans.append(Span(len(text) + 1, len(text) + 1 + len(shown), field))
             text += f" {shown}"
-        return Rendered(text if near else f"{text} </s>", tuple(spans))
+        return Rendered(text if layout.near else f"{text} </s>", tuple(spans))
+
+    def layout(self, request: Request) -> Layout:
+        """What stands where in the prompt of a request."""
+        _, far, near = self.prompt(request)
+        first = len(request.user.history) - len(far) - len(near)
+        placed = [(f"history[{first + place}]", item) for place, item in enumerate((*far, *near))]
+        return Layout(request.instruction, tuple(placed[: len(far)]), tuple(placed[len(far) :]))
 
     def item_text(self, item: int) -> str:
         """How an item, by its index, is written in a prompt."""

@@ -1,9 +1,8 @@
 """Exact log-probabilities of items under a P5 network, many prompts at once, in one pass.
 
-It computes what the stock T5 computes (the tests hold it to that), laid out for speed: weights of norms are folded into
-the matrices behind them, the last decoder layer is run at the positions that are read, and an item of several tokens
-costs no second pass: the beginnings of items stand behind the prefix as a tree, each token seeing the prefix, the
-tokens before it and itself.
+It computes what the stock T5 computes (the tests hold it to that), laid out for speed: see `p5_layers` for the weights;
+the last decoder layer is run at the positions that are read, and an item of several tokens costs no second pass: the
+beginnings of items stand behind the prefix as a tree, each token seeing the prefix, the tokens before it and itself.
 
 Everything works on embeddings, so a gradient with respect to them is to be had from the same code.
 """
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,29 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from audit.data.dataset import IntArray
-from audit.targets.zoo.p5_model import P5Net
-
-_Part = Any
-"""A part of the library's model, whose layers are untyped attributes."""
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """Weights of one encoder layer, norms folded in: of the attention (`joint`, `out`) and of the feed-forward part."""
-
-    joint: Tensor
-    out: Tensor
-    wide: Tensor
-    narrow: Tensor
-
-
-@dataclass(frozen=True)
-class _DecoderLayer(_Layer):
-    """Weights of one decoder layer; those of the attention on the encoder are `cross_query`, `memory`, `cross_out`."""
-
-    cross_query: Tensor
-    memory: Tensor
-    cross_out: Tensor
+from audit.targets.zoo.p5_layers import Layer, Part, decoder_layer, encoder_layer
+from audit.targets.zoo.p5_model import P5Net, item_numbers
 
 
 @dataclass(frozen=True)
@@ -95,7 +72,7 @@ class Scorer:
     """
 
     def __init__(self, net: P5Net) -> None:
-        t5: _Part = net.t5
+        t5: Part = net.t5
         hyper = net.hyper
         self.heads, self.gated = hyper.heads, hyper.gated
         self.epsilon = float(t5.config.layer_norm_epsilon)
@@ -103,12 +80,15 @@ class Scorer:
         self.codes = torch.from_numpy(indexing.codes)
         with torch.no_grad():
             self.table = t5.shared.weight.detach().clone()
-            self.encoder = [_encoder_layer(block, hyper.gated) for block in t5.encoder.block]
-            self.decoder = [_decoder_layer(block, hyper.gated, t5.encoder) for block in t5.decoder.block]
+            self.whole_words = None if net.whole_words is None else net.whole_words.weight.detach().clone()
+            self.encoder = [encoder_layer(block, hyper.gated) for block in t5.encoder.block]
+            self.decoder = [decoder_layer(block, hyper.gated, t5.encoder) for block in t5.decoder.block]
             last = t5.decoder.final_layer_norm.weight
             self.heads_of_levels = [
                 (t5.lm_head.weight[start:end] * last).T.contiguous() for start, end in net.vocabulary.blocks
             ]
+            self.words_head = (t5.lm_head.weight[: net.vocabulary.first_bucket] * last).T.contiguous()
+        self.vocabulary = net.vocabulary
         self.starts = torch.tensor([start for start, _ in net.vocabulary.blocks])
         self.beginnings = _beginnings(indexing.codes)
         self._encoder_bias = t5.encoder.block[0].layer[0].SelfAttention
@@ -118,6 +98,14 @@ class Scorer:
     def embed(self, tokens: Tensor) -> Tensor:
         """Tokens (…) to embeddings (…, dim)."""
         return functional.embedding(tokens, self.table)
+
+    def embed_encoder(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, length) of an encoder to embeddings (batch, length, dim)."""
+        embedded = self.embed(tokens)
+        if self.whole_words is None:
+            return embedded
+        numbers = item_numbers(tokens, self.vocabulary, len(self.whole_words) - 1)
+        return embedded + functional.embedding(numbers, self.whole_words)
 
     def encode(self, embedded: Tensor) -> Tensor:
         """Embedded encoder tokens (batch, length, dim) to the memory that the decoder reads, of the same shape."""
@@ -197,6 +185,27 @@ class Scorer:
             found.append(values.gather(2, codes[..., level : level + 1])[..., 0])
         return torch.stack(found, dim=-1)
 
+    def write(self, encoder: Tensor, most: int) -> list[list[int]]:
+        """The likeliest words, one after the other, that the decoder says after its start token alone.
+
+        Args:
+            encoder: (batch, length, dim) embedded encoder tokens.
+            most: longest text in tokens.
+
+        Returns:
+            For each row the tokens before the end token.
+        """
+        memory = self.encode(encoder)
+        said = torch.full((len(memory), 1), self.vocabulary.START)
+        ended = torch.zeros(len(memory), dtype=torch.bool)
+        while not ended.all() and said.shape[1] <= most:
+            logits = self.decode(memory, self.embed(said))[:, 0] @ self.words_head
+            logits[:, [self.vocabulary.START, self.vocabulary.UNKNOWN]] = -torch.inf
+            following = logits.argmax(-1)
+            ended |= following == self.vocabulary.END
+            said = torch.cat([said, following.masked_fill(ended, self.vocabulary.END)[:, None]], dim=1)
+        return [[token for token in line[1:] if token != self.vocabulary.END] for line in said.tolist()]
+
     def _levels(self, states: Tensor, level: int) -> Tensor:
         # Float64 from here on: sums over the catalogue then cost no digit that an order could hang on.
         logits: Tensor = states @ self.heads_of_levels[level]
@@ -205,7 +214,7 @@ class Scorer:
     def _norm(self, hidden: Tensor) -> Tensor:
         return hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + self.epsilon)
 
-    def _feed(self, hidden: Tensor, layer: _Layer) -> Tensor:
+    def _feed(self, hidden: Tensor, layer: Layer) -> Tensor:
         inner = self._norm(hidden) @ layer.wide
         if self.gated:
             gate, inner = inner.chunk(2, dim=-1)
@@ -258,36 +267,3 @@ class Scorer:
             with torch.no_grad():
                 found = self._biases[key] = make().contiguous()
         return found
-
-
-def _folded(norm: Tensor, *weights: Tensor) -> Tensor:
-    """Transposed weights side by side, with the weight of the norm before them multiplied in."""
-    return torch.cat([(weight * norm).T for weight in weights], dim=1).contiguous()
-
-
-def _feed_weights(layer: _Part, gated: bool) -> tuple[Tensor, Tensor]:
-    dense, norm = layer.DenseReluDense, layer.layer_norm.weight
-    inner = (dense.wi_0.weight, dense.wi_1.weight) if gated else (dense.wi.weight,)
-    return _folded(norm, *inner), dense.wo.weight.T.contiguous()
-
-
-def _encoder_layer(block: _Part, gated: bool) -> _Layer:
-    attention, norm = block.layer[0].SelfAttention, block.layer[0].layer_norm.weight
-    wide, narrow = _feed_weights(block.layer[1], gated)
-    joint = _folded(norm, attention.q.weight, attention.k.weight, attention.v.weight)
-    return _Layer(joint, attention.o.weight.T.contiguous(), wide, narrow)
-
-
-def _decoder_layer(block: _Part, gated: bool, encoder: _Part) -> _DecoderLayer:
-    attention, norm = block.layer[0].SelfAttention, block.layer[0].layer_norm.weight
-    cross = block.layer[1].EncDecAttention
-    wide, narrow = _feed_weights(block.layer[2], gated)
-    return _DecoderLayer(
-        joint=_folded(norm, attention.q.weight, attention.k.weight, attention.v.weight),
-        out=attention.o.weight.T.contiguous(),
-        wide=wide,
-        narrow=narrow,
-        cross_query=_folded(block.layer[1].layer_norm.weight, cross.q.weight),
-        memory=_folded(encoder.final_layer_norm.weight, cross.k.weight, cross.v.weight),
-        cross_out=cross.o.weight.T.contiguous(),
-    )

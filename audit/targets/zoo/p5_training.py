@@ -8,7 +8,7 @@ training from scratch cheap, and they train the decoder on every length of prefi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,13 @@ from audit.targets.zoo.training import Progress, Training
 if TYPE_CHECKING:
     from audit.data.dataset import Dataset, FloatArray, IntArray
 
-Backward = Callable[[P5Net, Tensor, Tensor, Tensor], float]
-"""Adds the gradients of a batch's loss to the network's and returns that loss; from the network and the three tensors
-of `samples`. It may draw from torch's generator, which is seeded for each epoch."""
+Backward = Callable[..., float]
+"""Adds the gradients of a batch's loss to the network's and returns that loss; from the network and what one batch
+holds. It may draw from torch's generator, which is seeded for each epoch."""
+
+Batches = Callable[[np.random.Generator], Iterable[tuple[Any, ...]]]
+"""The batches of one epoch: encoder tokens, decoder tokens, the answers to them with negative numbers where nothing is
+to be said, and whatever else `Backward` reads."""
 
 _WARMUP, _FLOOR = 0.05, 0.02
 _WANTED = 0.7
@@ -136,25 +140,19 @@ def train_with(
     from audit.targets.zoo import p5_evaluation
 
     split = leave_one_out(dataset)
-    users = _users(dataset, split.train)
+    users = users_of(dataset, split.train)
     settings = {"dataset": dataset.digest, "indexing": indexing, **asdict(hyper), **(plan or {})}
     run = Training("p5", out, seed, settings, progress)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        genres = _genres(dataset) if hyper.wishes else [frozenset()] * len(dataset.catalog)
+        genres = genres_of(dataset) if hyper.wishes else [frozenset()] * len(dataset.catalog)
         if start is None:
             codes = make(indexing, list(split.train.values()), len(dataset.catalog), np.random.default_rng([seed, 0]))
             words = trained_words(sorted({genre for kinds in genres for genre in kinds}))
             start = P5Net(Vocabulary(codes, hyper.buckets, words), hyper)
         net = start
         net.hyper = hyper
-        optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
-
-        def epoch(number: int) -> float:
-            return _epoch(backward, net, optimizer, users, genres, number, np.random.default_rng([seed, 1, number]))
-
-        loss = run.epochs(net, optimizer, hyper.epochs, epoch)
-    net.set_unknown_words(seed)
+        loss = fit(run, net, lambda rng: samples(net, users, genres, rng), backward)
     save(net, list(dataset.catalog), out)
     report = p5_evaluation.evaluate(out, dataset, rng=np.random.default_rng([seed, 2]))
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -162,7 +160,34 @@ def train_with(
     return {"loss": loss} | p5_evaluation.summary(report)
 
 
-def _users(dataset: Dataset, train: Mapping[str, IntArray]) -> list[Events]:
+def fit(run: Training, net: P5Net, batches: Batches, backward: Backward) -> float:
+    """Train a P5 network for the epochs of its hyper-parameters, from the last checkpoint on.
+
+    Args:
+        run: where its checkpoint lies.
+        net: freshly made, or to be trained further.
+        batches: one epoch of them.
+        backward: their gradients.
+
+    Returns:
+        The mean loss of the last epoch.
+
+    Raises:
+        TargetError: there is the checkpoint of another training.
+    """
+    hyper = net.hyper
+    optimizer = torch.optim.AdamW(net.parameters(), lr=hyper.rate, betas=(0.9, 0.98), weight_decay=hyper.decay)
+
+    def epoch(number: int) -> float:
+        return _epoch(backward, net, optimizer, batches, number, np.random.default_rng([run.seed, 1, number]))
+
+    loss = run.epochs(net, optimizer, hyper.epochs, epoch)
+    net.set_unknown_words(run.seed)
+    return loss
+
+
+def users_of(dataset: Dataset, train: Mapping[str, IntArray]) -> list[Events]:
+    """The training events of each user; `train` holds the items by user, oldest first."""
     times = dataset.interactions["time"].to_numpy(dtype=np.float64)
     users = []
     for user, items in train.items():
@@ -176,7 +201,8 @@ Genres = Sequence[frozenset[str]]
 """The genres of each item, in catalogue order; an empty set where none is known."""
 
 
-def _genres(dataset: Dataset) -> Genres:
+def genres_of(dataset: Dataset) -> Genres:
+    """As the catalogue of a dataset has them."""
     found = (item.attributes.get("genres", ()) for item in dataset.catalog.items_in_order)
     return [frozenset(kinds if isinstance(kinds, tuple) else [str(kinds)]) for kinds in found]
 
@@ -194,26 +220,53 @@ def samples(
         code of each decoder step, -100 after the end of the sequence.
     """
     hyper, vocabulary = net.hyper, net.vocabulary
-    tokens, codes, depth = vocabulary.item_tokens, vocabulary.indexing.codes, vocabulary.indexing.depth
-    shuffled = [user.items[np.lexsort((rng.random(len(user.items)), user.times))] for user in users]
-    owner = np.repeat(np.arange(len(users)), [len(items) for items in shuffled])
-    cut = np.concatenate([np.arange(len(items)) for items in shuffled])
-    drawn = rng.integers(len(owner), size=hyper.samples)
+    cuts = cuts_of(users, hyper.samples, rng)
     wording = rng.integers(len(SEEN), size=hyper.samples)
     for start in range(0, hyper.samples, hyper.batch):
         lines, reads, told = [], [], []
         for number in range(start, min(start + hyper.batch, hyper.samples)):
-            items, at = shuffled[owner[drawn[number]]], cut[drawn[number]]
+            items, at = cuts[number]
             text, following, silent = SEEN[wording[number]], items[at : at + hyper.targets], 0
             if hyper.wishes and rng.random() < hyper.wishes:
                 text, following, silent = _wish(text, items[at:], hyper, genres, rng)
-            before = tokens[_masked(items[max(0, at - hyper.far) : at], len(codes), hyper.unknown, rng)].ravel()
-            lines.append([*map(vocabulary.word, (word for word, _ in pieces(text))), *before, vocabulary.END])
-            read = tokens[_masked(following, len(codes), hyper.unknown, rng)].ravel()
-            reads.append([vocabulary.START, *read[:-1]])
-            told.append([-100] * silent * depth + codes[following[silent:]].ravel().tolist())
-        steps = hyper.targets * depth
-        yield _padded(lines, 0), _padded(reads, 0, steps), _padded(told, -100, steps)
+            words = [vocabulary.word(word) for word, _ in pieces(text)]
+            lines.append(encoder_line(net, words, items[max(0, at - hyper.far) : at], rng))
+            read, codes = decoder_line(net, following, silent, rng)
+            reads.append(read)
+            told.append(codes)
+        steps = hyper.targets * vocabulary.indexing.depth
+        yield padded(lines, 0), padded(reads, 0, steps), padded(told, -100, steps)
+
+
+def cuts_of(users: Sequence[Events], count: int, rng: np.random.Generator) -> list[tuple[IntArray, int]]:
+    """Users' items, those of equal times in a random order that holds for all of them, each with a random cut."""
+    shuffled = [user.items[np.lexsort((rng.random(len(user.items)), user.times))] for user in users]
+    owner = np.repeat(np.arange(len(users)), [len(items) for items in shuffled])
+    cut = np.concatenate([np.arange(len(items)) for items in shuffled])
+    drawn = rng.integers(len(owner), size=count)
+    return [(shuffled[owner[i]], int(cut[i])) for i in drawn]
+
+
+def encoder_line(net: P5Net, words: Sequence[int], items: IntArray, rng: np.random.Generator) -> list[int]:
+    """Encoder tokens: of the words, of the items, some of them unknown by chance, and the end."""
+    return [*words, *_tokens(net, items, rng), net.vocabulary.END]
+
+
+def decoder_line(net: P5Net, items: IntArray, silent: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Decoder tokens of a sequence of items, and the code that each step should say: -100 for the first `silent` items.
+
+    What is not to be said is still read, as the history is when the target is asked.
+    """
+    indexing = net.vocabulary.indexing
+    read = [net.vocabulary.START, *_tokens(net, items, rng)[:-1]]
+    return read, [-100] * silent * indexing.depth + indexing.codes[items[silent:]].ravel().tolist()
+
+
+def _tokens(net: P5Net, items: IntArray, rng: np.random.Generator) -> list[int]:
+    unknown = len(net.vocabulary.indexing.codes)
+    masked = np.where(rng.random(len(items)) < net.hyper.unknown, unknown, items)
+    found: list[int] = net.vocabulary.item_tokens[masked].ravel().tolist()
+    return found
 
 
 def _wish(
@@ -243,13 +296,10 @@ def _wish(
     return asked, np.concatenate([items[:silent], obeying])[: hyper.targets], silent
 
 
-def _padded(rows: Sequence[Sequence[int]], filler: int, length: int = 0) -> Tensor:
+def padded(rows: Sequence[Sequence[int]], filler: int, length: int = 0) -> Tensor:
+    """Rows of numbers as one tensor, filled up on the right to the longest row and to at least `length`."""
     length = max(length, *map(len, rows))
     return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
-
-
-def _masked(items: IntArray, unknown: int, share: float, rng: np.random.Generator) -> IntArray:
-    return np.where(rng.random(len(items)) < share, unknown, items)
 
 
 def loss_of(
@@ -260,12 +310,11 @@ def loss_of(
     `shift` is added to the embeddings; see `P5Net.forward`.
     """
     states, depth = net(inputs, prefix, shift), net.vocabulary.indexing.depth
-    losses = [
-        functional.cross_entropy(
-            net.logits(states[:, level::depth], level).flatten(0, 1), answer[:, level::depth].flatten()
-        )
-        for level in range(depth)
-    ]
+    losses = []
+    for level in range(depth):
+        codes = answer[:, level::depth]
+        told = codes >= 0  # the softmax is the dearest part, and most steps of some batches say nothing
+        losses.append(functional.cross_entropy(net.logits(states[:, level::depth][told], level), codes[told]))
     return torch.stack(losses).sum()
 
 
@@ -280,22 +329,22 @@ def _epoch(
     backward: Backward,
     net: P5Net,
     optimizer: torch.optim.Optimizer,
-    users: Sequence[Events],
-    genres: Genres,
+    batches: Batches,
     epoch: int,
     rng: np.random.Generator,
 ) -> float:
     net.train()
     total, count = 0.0, 0
-    steps = -(-net.hyper.samples // net.hyper.batch)
-    for number, (inputs, prefix, answer) in enumerate(samples(net, users, genres, rng)):
+    drawn = list(batches(rng))
+    steps = len(drawn)
+    for number, batch in enumerate(drawn):
         for group in optimizer.param_groups:
             group["lr"] = net.hyper.rate * _schedule(epoch * steps + number, net.hyper.epochs * steps)
         optimizer.zero_grad()
-        loss = backward(net, inputs, prefix, answer)
+        loss = backward(net, *batch)
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        known = int((answer >= 0).sum())
+        known = int((batch[2] >= 0).sum())
         total, count = total + loss * known, count + known
     return total / count
 

@@ -51,23 +51,25 @@ def trained_words(genres: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 class Vocabulary:
-    """Token numbers: pad and decoder start, end, unknown item; words; word buckets; one block per level of the index.
+    """Token numbers: pad and decoder start, end, unknown item; words; word buckets; soft tokens; a block per level.
 
     Args:
         indexing: the tokens of each item.
         buckets: how many tokens the words outside `words` share.
         words: words with a token of their own.
+        soft: tokens that stand for no word: their embeddings are the vectors of a continuous prompt.
     """
 
     START, END, UNKNOWN = 0, 1, 2
 
-    def __init__(self, indexing: Indexing, buckets: int, words: Sequence[str] = ()) -> None:
+    def __init__(self, indexing: Indexing, buckets: int, words: Sequence[str] = (), soft: int = 0) -> None:
         self.indexing = indexing
         self.buckets = buckets
         self.words = tuple(words) or trained_words()
         self._own = {word: 3 + i for i, word in enumerate(self.words)}
         self.first_bucket = 3 + len(self.words)
-        bounds = np.cumsum([self.first_bucket + buckets, *indexing.levels])
+        self.first_soft = self.first_bucket + buckets
+        bounds = np.cumsum([self.first_soft + soft, *indexing.levels])
         self.blocks = tuple((int(a), int(b)) for a, b in pairwise(bounds))
         self.size = int(bounds[-1])
 
