@@ -13,7 +13,7 @@ from audit.modules.base import Context, Output
 from audit.modules.explanation.counterfactual_findings import Checked, report
 from audit.modules.explanation.counterfactual_search import Found, Search, Seen, Set, search
 from audit.modules.explanation.decisions import Decider
-from audit.modules.explanation.explained import DRAWS, Case, clean_asks, explained, weighed
+from audit.modules.explanation.explained import DRAWS, Case, clean_asks, explained, unweighed
 from audit.modules.explanation.module import INFO
 from audit.modules.explanation.players import OPERATORS, Operator, check_items, kept, players, swaps_for
 from audit.modules.explanation.values import Values
@@ -107,7 +107,7 @@ class Counterfactuals:
         card = ReportCard(INFO.id, context.level, INFO.controls)
         sheet = Sheet(context, card, Output(), examples)
         said = _left_out(len(stable.unstable), len(stable.unanswered), empty)
-        said = (said + weighed(cases)).removeprefix("; ")
+        said = (said + unweighed(cases)).removeprefix("; ")
         checked = {operator: self._checked(context, cases, operator) for operator in self._operators}
         self._elsewhere({operator: those for operator, (those, _) in checked.items()})
         for operator, (those, unmet) in checked.items():

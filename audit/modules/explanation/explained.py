@@ -140,7 +140,7 @@ def explained(context: Context, users: int, *, items: int | None = None, repeats
     return Explained(tuple(_about_one(context, cases, reading)), tuple(unstable), tuple(unanswered))
 
 
-def weighed(cases: Sequence[Case]) -> str:
+def unweighed(cases: Sequence[Case]) -> str:
     """What is not weighed of the histories, as the end of a note; empty where all of them is."""
     longer = [case for case in cases if case.first]
     if not longer:

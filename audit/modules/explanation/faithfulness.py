@@ -11,7 +11,7 @@ from audit import stats
 from audit.gateway import Ask
 from audit.modules.base import Context, Output
 from audit.modules.explanation import nulls, sanity, stability
-from audit.modules.explanation.explained import Case, Explained, explained, weighed
+from audit.modules.explanation.explained import Case, Explained, explained, unweighed
 from audit.modules.explanation.foreseen import foreseen
 from audit.modules.explanation.methods import Attribution
 from audit.modules.explanation.module import INFO
@@ -103,7 +103,7 @@ class Faithfulness:
         for trial, ruling in zip(tried, rulings, strict=True):
             values = Values(context, cases, trial.made.operator)
             note = f"; {self._left_out(found, cases)}{self._flips(trial.cases, trial.made.attributions, values)}"
-            note += weighed(cases)
+            note += unweighed(cases)
             curves(rest, trial, ruling, cases, values, note)
         nulls.report(rest, cases, null, steady)
         made = [trial.made for trial in tried[:2]]  # the two methods by the first operator

@@ -20,7 +20,7 @@ from audit.modules.explanation.captum_check import (
     integrated_gradients,
     shapley_sampling,
 )
-from audit.modules.explanation.explained import REPEATS, Case, clean_asks, explained, weighed, whole
+from audit.modules.explanation.explained import REPEATS, Case, clean_asks, explained, unweighed, whole
 from audit.modules.explanation.methods import attributions_of, most_sets
 from audit.modules.explanation.module import INFO
 from audit.modules.explanation.players import OPERATORS, Operator, check_items, kept, players, swaps_for
@@ -110,7 +110,7 @@ class Tokens:
         card = ReportCard(INFO.id, context.level, INFO.controls)
         found = explained(context, self.users, items=self.items)
         said = f"{len(found.unstable)} of {len(context.cases[: self.users])} had no stable recommendation and are not "
-        said += f"explained, {len(found.unanswered)} no readable answer{weighed(found.cases)}"
+        said += f"explained, {len(found.unanswered)} no readable answer{unweighed(found.cases)}"
         if len(found.cases) < _FEWEST:
             reason = f"{len(found.cases)} recommendations can be explained, and {_FEWEST} are needed: {said}"
             card.skip("attribution_agreement", _TITLE, reason, part=PART)
