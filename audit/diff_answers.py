@@ -65,14 +65,17 @@ def compare_answers(old: Run, new: Run, rng: np.random.Generator) -> AnswerChang
         chosen = [shared[i] for i in sorted(rng.choice(len(shared), MOST_REQUESTS, replace=False))]
     digests = [digest for digest, _ in chosen]
     first, second = old.store.answers_to(old.id, digests), new.store.answers_to(new.id, digests)
-    asked = new.store.requests(digests)
+    asked = new.store.askers(digests)
+    # Whose question it was stands in the request, and of a search's many questions none is kept.
+    chosen = [key for key in chosen if key[0] in asked]
+    if not chosen:
+        return AnswerChange(len(shared))
     overlaps: dict[str, list[tuple[float, float]]] = {}
     readable: dict[str, list[tuple[bool, bool]]] = {}
     identical = 0
     for key in chosen:
-        request = asked[key[0]]
-        a, b = (_entries(answers[key], request.k) for answers in (first, second))
-        user = request.user.id
+        user, k = asked[key[0]]
+        a, b = (_entries(answers[key], k) for answers in (first, second))
         readable.setdefault(user, []).append((bool(a), bool(b)))
         identical += a == b and first[key].outcome == second[key].outcome
         if a and b:

@@ -143,6 +143,18 @@ def test_answers_to_the_same_requests_are_compared(make: Make) -> None:
     assert found.jaccard.estimate == pytest.approx((17 + 5 * 0.5) / 22)  # abc and dcb share two of four
 
 
+def test_questions_that_were_not_kept_are_shared_but_not_compared(make: Make) -> None:
+    """Of the many questions of a search only the digest is stored."""
+    runs = [make(name, lists=lists) for name, lists in (("a", ["abc", "bca"]), ("b", ["abc", "abc"]))]
+    bare = [make(name) for name in "cd"]
+    for run in (*runs, *bare):
+        run.store.put_answers(run.id, [(f"{run.id}/s", f"{7:064d}", 0, answer("abc"))], bodies=False)
+    found = diff(*runs).answers
+    assert (found.shared, found.compared, found.users, found.identical) == (3, 2, 2, 1)
+    found = diff(*bare).answers
+    assert (found.shared, found.compared, found.overlap) == (1, 0, None)
+
+
 def test_scores_are_compared_by_the_order_they_give(make: Make) -> None:
     def scored(*scores: float) -> Answer:
         return Answer(tuple(Ranked(c, score=s) for c, s in zip("abc", scores, strict=True)))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -11,6 +11,8 @@ from audit.store import schema, totals
 from audit.store.bodies import body_of
 from audit.store.database import Database
 from audit.types import Answer, Request, Usage
+
+T = TypeVar("T")
 
 
 class Answers(Database):
@@ -114,14 +116,24 @@ class Answers(Database):
 
     def requests(self, digests: Iterable[str]) -> dict[str, Request]:
         """Stored requests by digest."""
+        return self._of_requests(digests, Request.from_dict)
+
+    def askers(self, digests: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Of stored requests by digest: the id of the user, and how many items are wanted.
+
+        Of thousands of requests this takes a third of the time of `requests`.
+        """
+        return self._of_requests(digests, lambda told: (str(told["user"]["id"]), int(told.get("k", 10))))
+
+    def _of_requests(self, digests: Iterable[str], read: Callable[[Any], T]) -> dict[str, T]:
         wanted = sorted(set(digests))
-        found: dict[str, Request] = {}
+        found: dict[str, T] = {}
         for start in range(0, len(wanted), schema.CHUNK):
             statement = sa.select(schema.requests).where(
                 schema.requests.c.digest.in_(wanted[start : start + schema.CHUNK])
             )
             for digest, body in self._read(statement):
-                found[digest] = self._understood("request", body, Request.from_dict)
+                found[digest] = self._understood("request", body, read)
         return found
 
     def asked(self, run: str) -> set[tuple[str, int]]:
