@@ -37,12 +37,14 @@ def page() -> None:
 
 
 def _other(view: RunView) -> RunHead | None:
-    """The run to compare with: of the address, else the latest earlier one of the same name, else any."""
+    """The run to compare with: of the address, else the latest earlier one of the same name, a finished one first."""
     known = [r for r in reading.heads() if r.id != view.run.id]
     if not known:
         return None
     earlier = [r for r in known if r.created < view.run.record.created] or known
-    proposed = next((r for r in earlier if r.name == view.run.name), earlier[0])
+    # What was stopped, or is going on, has not measured all that this run has.
+    alike = [r for r in earlier if r.name == view.run.name] or earlier
+    proposed = next((r for r in alike if r.status == "finished"), alike[0])
     wanted = place.asked(WITH)
     # A list of thousands is none to choose from: an older run is compared with by its address.
     offered = known[: frame.MOST]

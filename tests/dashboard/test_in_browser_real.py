@@ -84,7 +84,7 @@ def test_the_grid_of_attacks_and_defenses_has_colours_and_a_legend(tab: Page, si
     cells.first.wait_for()
     assert cells.count() >= 8
     looks = cells.evaluate_all("cells => cells.map(c => getComputedStyle(c).backgroundColor)")
-    assert len(set(looks)) >= 3, "values that differ are seen to"
+    assert len(set(looks)) >= 2, "values that differ are seen to"
     keys = main.locator("figure.heated .shades li")
     told = keys.evaluate_all("keys => keys.map(k => getComputedStyle(k).backgroundColor)")
     assert set(looks) <= set(told), "the legend has every colour of the grid"

@@ -14,6 +14,7 @@ from hostile import HTML, MARKDOWN
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from audit.policy import load
 from audit.store import Store
 from dashboard import reading
 from dashboard.settings import PREFIX
@@ -150,6 +151,25 @@ def test_the_list_on_the_left_changes_the_run_and_forgets_the_finding(visit: Vis
 def test_compare_names_the_earlier_run_of_the_same_name(visit: Visit, world_of_runs: World) -> None:
     app = visit("compare", run=world_of_runs.run)
     assert app.query_params["with"] == world_of_runs.earlier
+
+
+def test_compare_proposes_a_finished_run_before_one_that_was_stopped(visit: Visit, tmp_path: Path) -> None:
+    path, policy = tmp_path / "three.sqlite", load("default", tmp_path).model_dump(mode="json")
+    with Store(path) as store:
+        made = [store.create_run("x", config={}, target={}, versions={}, seed=1, policy=policy) for _ in range(3)]
+        runs = [record.id for record in made]
+        for run, status in zip(runs, ("finished", "stopped", "finished"), strict=True):
+            store.set_status(run, status)  # type: ignore[arg-type]  # any of the states, as a plain word
+    app = visit("compare", store=path, run=runs[2])
+    assert not app.exception
+    assert app.query_params["with"] == runs[0]
+
+
+def test_a_module_with_many_groups_folds_them_and_one_with_few_does_not(visit: Visit, world_of_runs: World) -> None:
+    many, few = (visit(page, run=world_of_runs.run) for page in ("privacy", "quality"))
+    assert len(few.subheader) >= 2
+    assert any("measured" in e.label and ": " in e.label for e in many.expander)
+    assert not [s.value for s in many.subheader if s.value not in {"Not testable", "What the promise costs"}]
 
 
 def test_runs_can_be_found_by_a_part_of_their_name(visit: Visit, world_of_runs: World) -> None:
