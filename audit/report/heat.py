@@ -1,8 +1,8 @@
 """The colours of a table of numbers: a few round bands of values, each with a shade; the stronger, the more harm.
 
 The shades are one hue from pale to dark (classes `h0` to `h6` of the style sheet), so they are told apart by lightness
-alone, by whoever does not see hues and in print. A band is never narrower than what a typical value of the table is
-uncertain by: two cells of one shade may differ, but a difference of shade is not mere noise of drawing.
+alone, by whoever does not see hues and in print. A band is never narrower than the typical standard error of the table,
+so that a table of noise has few shades; whether two cells differ is for their intervals to say.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Heat:
         """
         measured = [f for f in findings if f.estimate is not None]
         values = [f.estimate for f in measured if f.estimate is not None] or [0.0]
-        unsure = median([(f.ci[1] - f.ci[0]) / 2 for f in measured if f.ci is not None] or [0.0])
+        # A 95% interval is about four standard errors wide.
+        unsure = median([(f.ci[1] - f.ci[0]) / 4 for f in measured if f.ci is not None] or [0.0])
         spread = max(values) - min(values)
         width = round_step(max(spread / (SHADES - 1), unsure, 1e-3))
         low = math.floor(min(values) / width + _TINY) * width

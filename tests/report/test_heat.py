@@ -82,8 +82,8 @@ def test_the_strongest_shade_is_the_most_harm_either_way() -> None:
     assert kept.bands[-1].label == "0.0 to 0.2"
 
 
-def test_shades_are_no_finer_than_the_intervals() -> None:
-    sure, unsure = ([left("a", 0.2, half), left("b", 0.5, half)] for half in (0.01, 0.15))
+def test_shades_are_no_finer_than_a_standard_error() -> None:
+    sure, unsure = ([left("a", 0.2, half), left("b", 0.5, half)] for half in (0.01, 0.3))
     assert len(Heat.of(sure, higher_is_better=True).bands) >= 5
     vague = Heat.of(unsure, higher_is_better=True)
     assert vague.width >= 0.15
