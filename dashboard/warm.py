@@ -1,10 +1,8 @@
-"""What the first visitor would wait for, done before the server listens: libraries, templates, the store, the last run."""
+"""What the first visitor would wait for, done before the server listens: libraries, templates, the last run."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-
-from audit.errors import RecAuditError
 
 
 def up() -> None:
@@ -13,8 +11,8 @@ def up() -> None:
 
     del views  # imported with all that the pages import
     frame.style()
-    # A store that cannot be read is told on the page, not here.
-    with suppress(RecAuditError):
+    # Whatever cannot be read is told on its page; the others are there all the same.
+    with suppress(Exception):
         for head in reading.heads()[:1]:
             parts = frame.fragments(reading.view(head))
             for part in (parts.verdict, parts.modules, parts.summary, parts.facts):
