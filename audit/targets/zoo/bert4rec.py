@@ -1,6 +1,6 @@
 """BERT4Rec: the next item as the hidden last one of a sequence read from both sides (Sun et al., CIKM 2019).
 
-Ships with weights for MovieLens-100K, trained by `recaudit train bert4rec`; their model card lies beside them.
+`recaudit train bert4rec` trains it. No weights are shipped with it yet; see docs/targets/zoo.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BERT4Rec(SequenceAnchor):
 
 
 def build(dataset: Dataset | None = None, weights: str | Path = SHIPPED) -> BERT4Rec:
-    """Entry point `bert4rec`: the shipped weights, or those in the folder `weights`, for the catalogue of `dataset`."""
+    """Entry point `bert4rec`: the weights in the folder `weights`, for the catalogue of `dataset`."""
     return BERT4Rec.load(Path(weights), (ml100k_core() if dataset is None else dataset).catalog)
 
 

@@ -24,7 +24,7 @@ ARCHITECTURE = "BERT4Rec"
 
 @dataclass(frozen=True)
 class Hyper(SequenceHyper):
-    """Hyper-parameters. The defaults are those of the shipped weights.
+    """Hyper-parameters. The defaults are those that `recaudit train` uses.
 
     Attributes:
         layers: of the encoder.

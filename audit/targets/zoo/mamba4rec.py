@@ -1,6 +1,6 @@
 """Mamba4Rec: the next item from a selective state space over the history (Liu et al., 2024).
 
-Ships with weights for MovieLens-100K, trained by `recaudit train mamba4rec`; their model card lies beside them.
+`recaudit train mamba4rec` trains it. No weights are shipped with it yet; see docs/targets/zoo.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Mamba4Rec(SequenceAnchor):
 
 
 def build(dataset: Dataset | None = None, weights: str | Path = SHIPPED) -> Mamba4Rec:
-    """Entry point `mamba4rec`: the shipped weights, or those in the folder `weights`, for the items of `dataset`."""
+    """Entry point `mamba4rec`: the weights in the folder `weights`, for the catalogue of `dataset`."""
     return Mamba4Rec.load(Path(weights), (ml100k_core() if dataset is None else dataset).catalog)
 
 

@@ -32,7 +32,7 @@ ARCHITECTURE = "Mamba4Rec"
 
 @dataclass(frozen=True)
 class Hyper(SequenceHyper):
-    """Hyper-parameters. The defaults are those of the shipped weights.
+    """Hyper-parameters. The defaults are those that `recaudit train` uses.
 
     Attributes:
         length: 32, for the parallel scan pads to a power of two.

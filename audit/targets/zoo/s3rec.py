@@ -1,6 +1,6 @@
 """S3-Rec: SASRec, pre-trained to guess hidden items, segments and attributes (Zhou et al., CIKM 2020).
 
-Ships with weights for MovieLens-100K, trained by `recaudit train s3rec`; their model card lies beside them.
+`recaudit train s3rec` trains it. No weights are shipped with it yet; see docs/targets/zoo.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class S3Rec(SequenceAnchor):
 
 
 def build(dataset: Dataset | None = None, weights: str | Path = SHIPPED) -> S3Rec:
-    """Entry point `s3rec`: the shipped weights, or those in the folder `weights`, for the catalogue of `dataset`."""
+    """Entry point `s3rec`: the weights in the folder `weights`, for the catalogue of `dataset`."""
     return S3Rec.load(Path(weights), (ml100k_core() if dataset is None else dataset).catalog)
 
 

@@ -30,7 +30,7 @@ ARCHITECTURE = "S3Rec-CE"
 
 @dataclass(frozen=True)
 class Hyper(sasrec_model.Hyper):
-    """Hyper-parameters. The defaults are those of the shipped weights.
+    """Hyper-parameters. The defaults are those that `recaudit train` uses.
 
     Attributes:
         pretraining: epochs of it; `epochs` are those that learn the next item.

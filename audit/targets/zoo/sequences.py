@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from audit.data.dataset import FloatArray, IntArray
+from audit.errors import TargetError
 from audit.targets.zoo.anchors import Anchor, fingerprint, known_part
 from audit.types import Catalog
 
@@ -43,8 +44,13 @@ class SequenceAnchor(Anchor):
         """Read weights as `train` saves them; titles come from `catalog`.
 
         Raises:
-            TargetError: the weights cannot be read, or know an item that `catalog` lacks.
+            TargetError: there are no weights, they cannot be read, or they know an item that `catalog` lacks.
         """
+        if not folder.is_dir():
+            raise TargetError(
+                f"{cls.name}: there is no folder {folder}; run `recaudit train {cls.name}` and give the folder that it "
+                "writes as `weights`"
+            )
         net, ids = cls.read(folder)
         return cls(known_part(cls.name, folder, ids, catalog), net)
 

@@ -93,8 +93,10 @@ def test_weights_of_another_are_refused(name: str, shelf: Dataset, world: Datase
     NETS[other].train(shelf, seed=0, out=tmp_path / other, hyper=SMALL[other])
     with pytest.raises(TargetError, match=f"^{name}: .* holds weights of .* not of .*; name another folder"):
         target(name, tmp_path / other, shelf)
-    with pytest.raises(TargetError, match=f"{name}: .* does not hold usable weights .* train them again"):
+    with pytest.raises(TargetError, match=f"{name}: there is no folder .*nowhere; run `recaudit train {name}`"):
         target(name, tmp_path / "nowhere", shelf)
+    with pytest.raises(TargetError, match=f"{name}: .* does not hold usable weights .* train them again"):
+        target(name, tmp_path, shelf)
     NETS[name].train(shelf, seed=0, out=tmp_path / name, hyper=SMALL[name])
     with pytest.raises(TargetError, match=f"3 items that this catalogue lacks.* run `recaudit train {name}`"):
         target(name, tmp_path / name, world)
