@@ -127,7 +127,8 @@ class FactorNet(CollaborativeNet):
     def scores(self) -> Tensor:
         """See `CollaborativeNet.scores`."""
         users, items = self()
-        return users @ items.T
+        found: Tensor = users @ items.T
+        return found
 
 
 def bpr_loss(users: Tensor, liked: Tensor, others: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def test_ncf_asks_without_the_item_and_scores_as_it_learned(graph: Bipartite) ->
     yes, no = net.scorer(without, item[2]), net.scorer(known, item[5])
     expected = -(torch.sigmoid(yes).log() + torch.sigmoid(-no).log()) / 2
     torch.testing.assert_close(value, expected)
-    assert net.served().score([HISTORIES[0]])[0, 5] == pytest.approx(float(no), abs=1e-6)
+    assert net.served().score([HISTORIES[0]])[0, 5] == pytest.approx(no.item(), abs=1e-6)
     joined = torch.cat([known[3:], item[5, 3:]])  # the paper's first layer, over both vectors side by side
     both = torch.cat([net.scorer.of_user.weight, net.scorer.of_item.weight], dim=1)
     hidden = torch.relu(net.scorer.narrow(torch.relu(both @ joined + net.scorer.of_user.bias)))
