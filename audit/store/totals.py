@@ -66,7 +66,7 @@ def _usage(run: str) -> sa.Select[Any]:
 
 
 def _usage_of(row: sa.Row[Any]) -> RunUsage:
-    queries, reused, prompt, completion, seconds = row
+    queries, reused, prompt, completion, seconds = tuple(row)
     return RunUsage(int(queries), int(reused), int(prompt), int(completion), float(seconds))
 
 
