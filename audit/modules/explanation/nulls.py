@@ -1,8 +1,10 @@
 """What must be excluded before a reason is believed: that nothing was learnt, or that the answer is one of position.
 
-A network of random weights is a function too, and a method can be faithful to it. So what an item moves must be more
-than in a copy with shuffled weights, where the weights are at hand; and a recommendation that falls when the candidates
-are shuffled is no recommendation that a history could explain.
+A network of random weights is a function too, and a method can be faithful to it. So where the weights are at hand,
+the network must have learnt something: an item moves it more than it moves a copy with shuffled weights, or it predicts
+the prompts that it is asked with. Either is enough: a deep model with shuffled weights is thrown about by everything,
+and so moves more than any that has learnt. And a recommendation that falls when the candidates are shuffled is no
+recommendation that a history could explain.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ SHUFFLES = 2
 _DOOR = 900
 """Number of the first door to a copy with shuffled weights; those of defenses count from 1."""
 _STANDS = 0.5
+_PROMPTS = 16
+"""Prompts that a model must predict: one plain pass each."""
 _WEIGHTS = "How alike the attributions of the target and of a copy with shuffled weights are"
 _CANDIDATES = "Whether the recommendation stands when the candidates are shuffled"
 
@@ -45,11 +49,14 @@ class Nulls:
         twin: the same of the copy with shuffled weights; None where the weights are not at hand.
         stands: per case, the share of shuffled candidate lists from which the same item comes first; None where there
             is nothing to shuffle.
+        surprise: nats per token of the prompts, under the model and under mere frequencies; None where the target is
+            no causal language model at hand.
     """
 
     base: Sequence[Attribution]
     twin: Sequence[Attribution] | None
     stands: Floats | None
+    surprise: tuple[Floats, Floats] | None = None
 
     def against(self, context: Context) -> tuple[str, ...]:
         """What speaks against every method, each the end of a sentence."""
@@ -57,15 +64,29 @@ class Nulls:
         if self.stands is not None and self.stands.mean() < _STANDS:
             found.append(f"the recommendation stands in only {self.stands.mean():.0%} of shuffled candidate lists")
         if self.twin is not None:
-            own, other = self._sizes(self.twin)
-            p = 1.0
-            if len(own):
-                rng = context.rng("explanation", "nulls")
-                p = stats.paired_permutation(own, other, rng=rng, alternative="greater")
-            if p >= 1 - context.level:
-                sizes = f"{own.mean():.2g} against {other.mean():.2g}, p {p:.2g}" if len(own) else "none could be read"
-                found.append(f"items move it no more than a copy with shuffled weights ({sizes})")
+            found += self._unlearnt(context, self.twin)
         return tuple(found)
+
+    def _unlearnt(self, context: Context, twin: Sequence[Attribution]) -> list[str]:
+        """What speaks for a network that has learnt nothing; empty where one of two tests shows the contrary."""
+        alpha = (1 - context.level) / 2  # for it has two chances to be shown to have learnt
+        own, other = self._sizes(twin)
+        p = 1.0
+        if len(own):
+            p = stats.paired_permutation(own, other, rng=context.rng("explanation", "nulls"), alternative="greater")
+        if p < alpha:
+            return []
+        sizes = f"{own.mean():.2g} against {other.mean():.2g}, p {p:.2g}" if len(own) else "none could be read"
+        said = f"items move it no more than a copy with shuffled weights ({sizes})"
+        if self.surprise is None:
+            return [said]
+        model, counted = self.surprise
+        rng = context.rng("explanation", "nulls", "prompts")
+        p = stats.paired_permutation(counted, model, rng=rng, alternative="greater")
+        if p < alpha:
+            return []
+        nats = f"{model.mean():.2g} nats per token against {counted.mean():.2g}, p {p:.2g}"
+        return [f"{said}, and it predicts its prompts no better than frequencies of words do ({nats})"]
 
     def _sizes(self, twin: Sequence[Attribution]) -> tuple[Floats, Floats]:
         """Mean size of an attribution per user, of both."""
@@ -84,9 +105,10 @@ def nulls(context: Context, cases: Sequence[Case], operator: Operator, evaluatio
         evaluations: the most questions per attribution.
     """
     base = leave_one_out(context, cases, operator, evaluations)
-    twin = None
+    twin, read = None, None
     if may_have_weights(context):
         # Loaded only for a target that may have weights: it brings torch along.
+        from audit.targets.learnt import surprise
         from audit.targets.shuffled import shuffled
 
         other = shuffled(context.gateway.target, context.rng("explanation", "shuffled"))
@@ -95,6 +117,7 @@ def nulls(context: Context, cases: Sequence[Case], operator: Operator, evaluatio
             own = context.gateway.stored_repeat(0) // context.gateway.behind(other, 1).stored_repeat(0)
             inner = replace(context, gateway=context.gateway.behind(other, _DOOR + own))
             twin = leave_one_out(inner, cases, operator, evaluations)
+            read = surprise(context.gateway.target, [case.request for case in cases[:_PROMPTS]])
     variants = shuffled_candidates(context, cases)
     stands = None
     if all(variants):
@@ -102,7 +125,7 @@ def nulls(context: Context, cases: Sequence[Case], operator: Operator, evaluatio
         everyone = [[frozenset(range(len(theirs)))] for theirs in values.players]
         told = np.array([bool(one[0]) for one in values.decisions(everyone)], dtype=np.float64)
         stands = told.reshape(len(cases), SHUFFLES).mean(axis=1)
-    return Nulls(base, twin, stands)
+    return Nulls(base, twin, stands, read)
 
 
 def may_have_weights(context: Context) -> bool:
