@@ -1,6 +1,6 @@
 """Mamba4Rec: the next item from a selective state space over the history (Liu et al., 2024).
 
-`recaudit train mamba4rec` trains it. No weights are shipped with it yet; see docs/targets/zoo.md.
+Ships with weights for MovieLens-100K, trained by `recaudit train mamba4rec`; their model card lies beside them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audit.data.dataset import Dataset, FloatArray
-from audit.targets.zoo.mamba4rec import build
+from audit.targets.zoo.mamba4rec import SHIPPED, build
 from audit.targets.zoo.mamba4rec_model import Hyper, Mamba4RecNet, load, train
 from audit.targets.zoo.protocol import hits, leave_one_out_ranks
 
@@ -95,3 +95,10 @@ def test_it_learns_the_walk_of_the_tiny_world(world: Dataset, tmp_path: Path, ca
     assert hits(leave_one_out_ranks(model.score, world), 10).mean() == metrics["test_hr@10"]
     assert load(tmp_path)[0].hyper == hyper
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_the_shipped_weights_reach_their_figures(ml100k_core: Dataset) -> None:
+    model = build(ml100k_core)
+    assert hits(leave_one_out_ranks(model.score, ml100k_core, "test"), 10).mean() >= 0.17
+    assert hits(leave_one_out_ranks(model.score, ml100k_core, "valid"), 10).mean() >= 0.19
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 1_000_000
