@@ -30,17 +30,21 @@ def surprise(target: Recommender, requests: Sequence[Request]) -> tuple[Floats, 
         requests: whose prompts are predicted; two at least.
 
     Returns:
-        Two arrays (requests,): the model's own nats per token, and those of the frequencies. None for a target that is
-        no causal language model at hand.
+        Two arrays (prompts,): the model's own nats per token, and those of the frequencies. None for a target that is
+        no causal language model at hand, and where fewer than two prompts have a token to predict.
     """
     import torch
 
     from audit.targets.lm import CausalLM
 
-    if not isinstance(target, HFTarget) or not isinstance(target.lm, CausalLM) or len(requests) < 2:
+    if not isinstance(target, HFTarget) or not isinstance(target.lm, CausalLM):
         return None
     lm = target.lm
-    prompts = [tokens[:TOKENS] for tokens in lm.encode([target.render(request).text for request in requests])]
+    room = min(TOKENS, lm.limit or TOKENS)
+    whole = lm.encode([target.render(request).text for request in requests])
+    prompts = [tokens[:room] for tokens in whole if len(tokens) > 1]
+    if len(prompts) < 2:
+        return None
     every = Counter(token for tokens in prompts for token in tokens)
     words = lm.model.get_input_embeddings().num_embeddings
     own, counted = [], []

@@ -44,7 +44,7 @@ def test_nothing_is_called_faithful_of_random_weights(random_model, tmp_path):
     assert abs(alike.estimate) < 0.6
 
 
-def test_a_model_of_random_weights_does_not_predict_its_prompts(random_model, tmp_path):
+def test_a_model_of_random_weights_does_not_predict_its_prompts(random_model, tmp_path, monkeypatch):
     from audit.targets.learnt import surprise
 
     requests = [case.request for case in a_context(random_model, tmp_path, users=8, candidates=4, history=4).cases]
@@ -60,6 +60,12 @@ def test_a_model_of_random_weights_does_not_predict_its_prompts(random_model, tm
     assert counted[0] == pytest.approx(np.mean(expected))
     assert surprise(linear(), requests) is None
     assert surprise(random_model, requests[:1]) is None
+    # No further than the model reaches, and not on prompts that hold nothing to predict.
+    monkeypatch.setitem(vars(random_model.lm), "limit", 5)
+    assert surprise(random_model, requests)[0].shape == (8,)
+    monkeypatch.setitem(vars(random_model.lm), "limit", 2048)
+    monkeypatch.setattr(random_model.lm, "encode", lambda texts: [[1]] * len(texts))
+    assert surprise(random_model, requests) is None
 
 
 def _moved_by(size: float) -> Attribution:
