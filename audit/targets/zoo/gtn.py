@@ -1,6 +1,6 @@
 """GTN: vectors smoothed over the graph with an L1 penalty, which one odd edge moves little (Fan et al., SIGIR 2022).
 
-Ships with weights for MovieLens-100K, trained by `recaudit train gtn`; their model card lies beside them.
+`recaudit train gtn` trains it. No weights are shipped with it yet; see docs/targets/zoo.md.
 """
 
 from __future__ import annotations

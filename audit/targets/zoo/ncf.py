@@ -1,6 +1,6 @@
 """NCF: a factor model and a perceptron side by side, NeuMF (He et al., WWW 2017).
 
-Ships with weights for MovieLens-100K, trained by `recaudit train ncf`; their model card lies beside them.
+`recaudit train ncf` trains it. No weights are shipped with it yet; see docs/targets/zoo.md.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from audit.data.dataset import FloatArray, IntArray
-from audit.errors import TargetError
 from audit.targets.zoo.anchors import Anchor, fingerprint, known_part
 from audit.types import Catalog
 
@@ -46,11 +45,6 @@ class SequenceAnchor(Anchor):
         Raises:
             TargetError: there are no weights, they cannot be read, or they know an item that `catalog` lacks.
         """
-        if not folder.is_dir():
-            raise TargetError(
-                f"{cls.name}: there is no folder {folder}; run `recaudit train {cls.name}` and give the folder that it "
-                "writes as `weights`"
-            )
         net, ids = cls.read(folder)
         return cls(known_part(cls.name, folder, ids, catalog), net)
 

@@ -123,8 +123,13 @@ def load(
         make: hyper-parameters and the number of items to an empty network.
 
     Raises:
-        TargetError: a file is missing, is of another architecture, or the files do not fit each other.
+        TargetError: there is no such folder, a file is missing, is of another architecture, or they do not fit.
     """
+    if not folder.is_dir():
+        raise TargetError(
+            f"{what}: there is no folder {folder}; run `recaudit train {what}` and give the folder that it writes as "
+            "`weights`"
+        )
     try:
         config: Mapping[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         if config["architecture"] != architecture:

@@ -119,8 +119,11 @@ def test_weights_of_another_target_are_refused(world: Dataset, tmp_path: Path, m
     foreign.train(tiny(4, 4, items=6), seed=1, out=tmp_path, hyper=small(foreign, other, epochs=1))
     with pytest.raises(TargetError, match=rf"holds weights of {foreign.ARCHITECTURE!r}, not of"):
         model.load(tmp_path)
-    with pytest.raises(TargetError, match="does not hold usable weights"):
+    with pytest.raises(TargetError, match=r"there is no folder .*nowhere; run `recaudit train .*` and give the folder"):
         model.load(tmp_path / "nowhere")
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(TargetError, match="does not hold usable weights"):
+        model.load(tmp_path)
 
 
 def test_three_items_and_users_with_one_event_are_enough(
